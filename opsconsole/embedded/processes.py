@@ -1,0 +1,60 @@
+"""Telling whether a server lives, and ending it. No subprocess: these run at the start of every command."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .places import ServerError
+
+
+def wait_until(condition: Callable[[], object], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def serves(pid: int, folder: Path, program: str) -> bool:
+    """Is this process the one that works in this folder? A process number alone may be anybody's after a restart."""
+    process = Path(f"/proc/{pid}")
+    try:
+        return os.path.samefile(process / "cwd", folder)
+    except PermissionError:  # root in a container may not look at another user's process
+        return (process / "comm").read_text().strip() == program
+    except OSError:
+        return False
+
+
+def connect(path: Path, timeout: float = 5) -> socket.socket | None:
+    """A connection to the Unix socket, or None where nobody listens."""
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(timeout)
+    try:
+        client.connect(str(path))
+    except OSError:
+        client.close()
+        return None
+    return client
+
+
+def end(pid: int, alive: Callable[[], object], *signals: tuple[signal.Signals, float]) -> None:
+    """Send each signal in turn and give it its seconds, until the process is gone."""
+    for number, seconds in signals:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        if wait_until(lambda: not alive(), seconds):
+            return
+    raise ServerError(f"Process {pid} does not end.")
+
+
+def last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    telling = [line for line in lines[-40:] if "FATAL" in line or "ERROR" in line or "error" in line]
+    return (telling or lines or ["nothing"])[-1].strip()

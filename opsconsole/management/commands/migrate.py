@@ -1,0 +1,7 @@
+from django.core.management.commands import migrate
+
+from opsconsole.management.owner import AsOwner
+
+
+class Command(AsOwner, migrate.Command):
+    pass

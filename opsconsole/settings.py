@@ -1,0 +1,142 @@
+"""One set of settings: what runs in the demo is what runs in production. Only the environment differs.
+
+DATABASE_URL (the application's role), DATABASE_OWNER_URL (migrates) and REDIS_URL point at servers; without them the
+embedded ones are found or started. DJANGO_SECRET_KEY and DJANGO_ALLOWED_HOSTS are for a deployment.
+"""
+
+import os
+from secrets import token_urlsafe
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+from opsconsole import embedded
+
+BASE_DIR = embedded.PROJECT
+DATA = embedded.own_folder(embedded.data_folder(), os.geteuid())
+DEMO = os.environ.get("OPSCONSOLE_DEMO") == "1"
+DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or embedded.secret_file(DATA / "secret-key", lambda: token_urlsafe(50))
+
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+# The demo's logins are printed on the terminal, so the demo answers to this machine alone.
+ALLOWED_HOSTS = LOOPBACK if DEMO else os.environ.get("DJANGO_ALLOWED_HOSTS", "").split(",")
+if ALLOWED_HOSTS == [""]:
+    ALLOWED_HOSTS = LOOPBACK
+PUBLIC = ALLOWED_HOSTS != LOOPBACK
+
+INSTALLED_APPS = [
+    "opsconsole",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials",
+    "csp",
+    "apps.core",
+    "apps.exceptions",
+    "apps.integrations",
+    "apps.ledger",
+    "apps.settlements",
+    "apps.console",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "opsconsole.urls"
+WSGI_APPLICATION = "opsconsole.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,  # template_partials wraps the loaders by itself
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Databases: the same one twice. "default" is the application's role, which owns nothing; "owner" migrates.
+OWNER = "owner"
+URLS = embedded.urls(os.environ)
+DATABASES = {"default": dj_database_url.parse(URLS["DATABASE_URL"], conn_max_age=60, conn_health_checks=True)}
+if "DATABASE_OWNER_URL" in URLS:
+    DATABASES[OWNER] = dj_database_url.parse(URLS["DATABASE_OWNER_URL"])
+    DATABASES["default"]["TEST"] = {"MIRROR": OWNER}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "core.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# Files are kept as they came, with their hash, before anything reads them.
+MEDIA_ROOT = os.environ.get("FILES_ROOT") or DATA / "files"
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # no collecting step
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PUBLIC
+SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC else 0
+
+# The work is rows with leases, so a message only says "look": it is acknowledged late and may come twice.
+REDIS_URL = URLS["REDIS_URL"]
+CELERY_BROKER_URL = (
+    # kombu has its own words for redis-py's unix:///path?db=0
+    REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False  # beat re-queues the row when its lease ends; twice would be one too many
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "sweep"
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}  # a late tick is a useless one
+    for name, task, seconds in (
+        ("requeue-expired", "apps.integrations.tasks.requeue_expired", 5.0),
+        ("wake-cases", "apps.exceptions.tasks.wake_cases", 60.0),
+        ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
+    )
+}
