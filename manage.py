@@ -10,7 +10,7 @@ def main() -> int:
     try:
         from opsconsole import embedded
     except ImportError as error:
-        print(f"{error.name} is not installed here. Run `make setup`, then `.venv/bin/python manage.py`.", file=sys.stderr)
+        print(f"{error.name} is missing. Run `make setup`, then `.venv/bin/python manage.py`.", file=sys.stderr)
         return 1
     try:
         # Before Django, because loading the settings would start the very servers that are to be shown or stopped.

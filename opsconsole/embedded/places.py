@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -53,10 +54,8 @@ def secret_file(path: Path, make: Callable[[], str]) -> str:
             draft.write(make())
             draft.flush()
             os.fsync(draft.fileno())
-            try:
+            with suppress(FileExistsError):
                 os.link(draft.name, path)
-            except FileExistsError:
-                pass
     return path.read_text()
 
 

