@@ -1,0 +1,187 @@
+"""Companies, people, their roles, and the audit trail that nobody can rewrite."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from zoneinfo import available_timezones
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+from apps.core.permissions import Permission, Role, Team, teams_seen_by
+
+
+def validate_zone(name: str) -> None:
+    """An IANA zone name, e.g. Europe/London."""
+    if name not in available_timezones():
+        raise ValidationError(f"{name} is not a time zone. Expected a name such as Europe/London.")
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, *, email: str, name: str, password: str | None = None) -> "User":
+        user = self.model(email=self.normalize_email(email), name=name)
+        user.set_password(password)
+        user.save()
+        return user
+
+
+class User(AbstractBaseUser):
+    """A person. Never deleted (the audit names them), only made inactive."""
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=120)
+    is_active = models.BooleanField(default=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="one_user_per_email")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def initials(self) -> str:
+        parts = self.name.split()
+        return "".join(part[0] for part in (parts[:1] + parts[1:][-1:])).upper()
+
+    def roles_in(self, entity_id: int) -> frozenset[Role]:
+        """This person's roles in one company, read once per request."""
+        return self._roles.get(entity_id, frozenset())
+
+    def may(self, permission: Permission, entity_id: int) -> bool:
+        return bool(self.roles_in(entity_id) & permission.roles)
+
+    def may_anywhere(self, permission: Permission) -> bool:
+        return any(roles & permission.roles for roles in self._roles.values())
+
+    def entities_where(self, permission: Permission) -> list[int]:
+        """Ids of the companies in which this person has the permission."""
+        return [entity for entity, roles in self._roles.items() if roles & permission.roles]
+
+    def teams_seen_in(self) -> dict[int, frozenset[Team]]:
+        """Entity id -> the queues that this person reads there."""
+        return {
+            entity: frozenset(team for role in roles for team in teams_seen_by(role))
+            for entity, roles in self._roles.items()
+        }
+
+    @property
+    def _roles(self) -> dict[int, frozenset[Role]]:
+        if not hasattr(self, "_role_cache"):
+            found: dict[int, set[Role]] = {}
+            if self.is_active:
+                for entity, role in self.memberships.values_list("entity_id", "role"):
+                    found.setdefault(entity, set()).add(Role(role))
+            self._role_cache = {entity: frozenset(roles) for entity, roles in found.items()}
+        return self._role_cache
+
+
+class EntityQuerySet(models.QuerySet["Entity"]):
+    def visible_to(self, user: User) -> "EntityQuerySet":
+        return self.filter(memberships__user=user).distinct()
+
+
+class Entity(models.Model):
+    """A legal company. Its zone decides the accounting month and is frozen after its first settlement."""
+
+    name = models.CharField(max_length=120, unique=True)
+    country = models.CharField(max_length=2, help_text="ISO 3166, e.g. GB")
+    zone = models.CharField(max_length=64, validators=[validate_zone])
+    base_currency = models.CharField(max_length=3)
+
+    objects = EntityQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A role that a person has in one company."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    entity = models.ForeignKey(Entity, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "entity", "role"], name="one_membership_per_role"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+
+class ReferenceRate(models.Model):
+    """Worth of one unit of a currency in the company's base currency. Serves ranking only, never a journal."""
+
+    entity = models.ForeignKey(Entity, models.CASCADE, related_name="rates")
+    currency = models.CharField(max_length=3)
+    since = models.DateField()
+    rate = models.DecimalField(max_digits=18, decimal_places=6)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entity", "currency", "since"], name="one_rate_per_day"),
+            models.CheckConstraint(condition=models.Q(rate__gt=Decimal(0)), name="rate_positive"),
+        ]
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    def about(self, subject: str) -> "AuditQuerySet":
+        return self.filter(subject=subject)
+
+    def record_all(self, entries: Iterable["AuditEntry"]) -> None:
+        self.bulk_create(entries, batch_size=2000)
+
+    def record(
+        self,
+        *,
+        actor: User | None,
+        entity: Entity | None,
+        verb: str,
+        subject: str,
+        before: dict | None = None,
+        after: dict | None = None,
+        reason: str = "",
+    ) -> "AuditEntry":
+        """Write one entry. `actor` None is the system itself; money in before and after is text with its currency."""
+        return self.create(
+            actor=actor,
+            actor_name=actor.name if actor else "opsconsole",
+            entity=entity,
+            verb=verb,
+            subject=subject,
+            before=before or {},
+            after=after or {},
+            reason=reason,
+        )
+
+
+class AuditEntry(models.Model):
+    """Who did what to what, before and after, and why. The database refuses UPDATE, DELETE and TRUNCATE of it.
+
+    `subject` is "case:12", "settlement:30000000001", "rule:7"; the entries about a case are its timeline.
+    """
+
+    at = models.DateTimeField(db_default=Now())
+    actor = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    actor_name = models.CharField(max_length=120)
+    entity = models.ForeignKey(Entity, models.PROTECT, null=True, related_name="+")
+    verb = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    reason = models.TextField(blank=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["subject", "id"], name="audit_subject")]

@@ -1,0 +1,53 @@
+"""The whole permission vocabulary of the product. Being admin does not imply approving (architecture.md section 6)."""
+
+from dataclasses import dataclass
+
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    FINANCE = "finance", "Finance"
+    ECOMMERCE = "ecommerce", "Ecommerce"
+    OPS = "ops", "Operations"
+    ADMIN = "admin", "Admin"
+    VIEWER = "viewer", "Viewer"
+
+
+class Team(TextChoices):
+    """Who owns a queue. A team's queue is read by its own role, by admins and by viewers; only its own role acts on it."""
+
+    FINANCE = "finance", "Finance"
+    ECOMMERCE = "ecommerce", "Ecommerce"
+    OPS = "ops", "Operations"
+    ADMIN = "admin", "Admin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """`does` completes "Your role cannot …" and "… can do this"."""
+
+    name: str
+    does: str
+    roles: frozenset[Role]
+
+
+def _permission(name: str, does: str, *roles: Role) -> Permission:
+    return Permission(name=name, does=does, roles=frozenset(roles))
+
+
+READ_MONEY = _permission("money.read", "read settlements and journals", Role.FINANCE, Role.ADMIN, Role.VIEWER)
+TAKE_FILES = _permission("files.take", "upload files", Role.FINANCE, Role.ADMIN)
+MAP_FEES = _permission("fees.map", "map fees to accounts", Role.FINANCE)
+APPLY_CHART = _permission("chart.apply", "apply a chart of accounts", Role.FINANCE, Role.ADMIN)
+RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
+READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
+
+
+def teams_seen_by(role: Role) -> frozenset[Team]:
+    """The queues that a role reads."""
+    return frozenset(Team) if role in (Role.ADMIN, Role.VIEWER) else frozenset({Team(role.value)})
+
+
+def works_for(role: Role, team: Team) -> bool:
+    """Whether people of this role act on the team's cases."""
+    return role.value == team.value

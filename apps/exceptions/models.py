@@ -1,0 +1,136 @@
+"""A case: one cause that stops work, whatever the number of records waiting behind it."""
+
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from apps.core.models import Entity, User
+from apps.core.permissions import Team
+
+if TYPE_CHECKING:
+    from apps.exceptions.types import ExceptionType
+
+
+class Diagnosis(models.TextChoices):
+    STRUCTURAL = "structural", "Structural"
+    TRANSIENT = "transient", "Transient"
+    UNKNOWN = "unknown", "Not known"
+
+
+class State(models.TextChoices):
+    OPEN = "open", "Open"
+    CLAIMED = "claimed", "In progress"
+    SNOOZED = "snoozed", "Snoozed"
+    RESOLVED = "resolved", "Resolved"
+    CLEARED = "cleared", "Cleared"
+    DISMISSED = "dismissed", "Dismissed"
+
+
+LIVE = (State.OPEN, State.CLAIMED, State.SNOOZED)
+IS_LIVE = Q(state__in=LIVE)
+
+
+class CaseQuerySet(models.QuerySet["Case"]):
+    def visible_to(self, user: User) -> "CaseQuerySet":
+        """Cases in the queues that the person reads, company by company."""
+        seen = Q(pk__in=[])
+        for entity, teams in user.teams_seen_in().items():
+            seen |= Q(entity_id=entity, team__in=teams)
+        return self.filter(seen)
+
+    def live(self) -> "CaseQuerySet":
+        return self.filter(IS_LIVE)
+
+    def by_rank(self) -> "CaseQuerySet":
+        return self.order_by("-score", "id")
+
+
+class Case(models.Model):
+    """Opened, refreshed and ended by sweeps and `perform` alone (architecture.md section 3).
+
+    `stake` is the case's own money in `currency`, never negative; `worth` is it in the company's base currency, for ranking
+    only (`rate_known` is false where no rate was there and 1:1 was taken). `facts` is what the detector saw, money as text.
+    `ending` says how a case ended: {"words": ..., and the evidence}.
+    """
+
+    type = models.CharField(max_length=60)
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="cases")
+    subject = models.CharField(max_length=600)
+    team = models.CharField(max_length=12, choices=Team)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    holds_back = models.BooleanField()
+    diagnosis = models.CharField(max_length=10, choices=Diagnosis)
+    facts = models.JSONField(default=dict)
+    lines = models.PositiveIntegerField(default=0)
+    stake = models.DecimalField(max_digits=18, decimal_places=4, default=0)
+    currency = models.CharField(max_length=3)
+    worth = models.DecimalField(max_digits=18, decimal_places=4, default=0)
+    rate_known = models.BooleanField(default=True)
+    due_at = models.DateTimeField()
+    score = models.FloatField()
+    opened_at = models.DateTimeField(db_default=Now())
+    claimed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    claimed_until = models.DateTimeField(null=True)
+    snoozed_until = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    ending = models.JSONField(default=dict)
+    earlier = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
+
+    objects = CaseQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["type", "entity", "subject"], condition=IS_LIVE, name="one_live_case_per_cause"),
+            models.CheckConstraint(condition=Q(state__in=State.values), name="case_state_known"),
+            models.CheckConstraint(condition=~Q(state=State.DISMISSED, holds_back=True), name="held_back_not_dismissed"),
+            models.CheckConstraint(condition=IS_LIVE ^ Q(ended_at__isnull=False), name="case_ended_has_instant"),
+            models.CheckConstraint(condition=~Q(state=State.CLAIMED) | Q(claimed_by__isnull=False, claimed_until__isnull=False),
+                                   name="claimed_by_someone"),
+            models.CheckConstraint(condition=~Q(state=State.SNOOZED) | Q(snoozed_until__isnull=False), name="snoozed_until_when"),
+            models.CheckConstraint(condition=Q(stake__gte=0), name="stake_not_negative"),
+        ]
+        indexes = [
+            models.Index("entity", "team", models.F("score").desc(), "id", name="queue_by_rank", condition=IS_LIVE),
+            models.Index(fields=["type", "entity", "subject", "id"], name="case_by_cause"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.subject}"
+
+    @property
+    def kind(self) -> "ExceptionType":
+        """The declaration of this case's type."""
+        from apps.exceptions.types import REGISTRY
+
+        return REGISTRY[self.type]
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE
+
+    @property
+    def audit_subject(self) -> str:
+        return f"case:{self.pk}"
+
+
+class Tally(models.Model):
+    """Live cases counted and summed per queue, type, state and currency, kept by a trigger on Case so that a queue of
+    100,000 cases shows its totals as fast as one of 50. Never written by code.
+    """
+
+    entity = models.ForeignKey(Entity, models.CASCADE, related_name="+")
+    team = models.CharField(max_length=12)
+    type = models.CharField(max_length=60)
+    state = models.CharField(max_length=10)
+    diagnosis = models.CharField(max_length=10)
+    currency = models.CharField(max_length=3)
+    cases = models.BigIntegerField()
+    stake = models.DecimalField(max_digits=24, decimal_places=4)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entity", "team", "type", "state", "diagnosis", "currency"], name="one_tally_per_group")
+        ]

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class IntegrationsConfig(AppConfig):
+    name = "apps.integrations"
+    label = "integrations"
+
+    def ready(self) -> None:
+        from apps.integrations import exception_types  # noqa: F401  registers the types

@@ -1,0 +1,1 @@
+"""The exception types of this domain."""

@@ -1,0 +1,266 @@
+"""Settlement reports: versions of a file, its lines, their signatures and roll-ups, the rules that map them, the journals."""
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateRangeField, RangeOperators
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from apps.core.models import Entity, User
+from apps.core.permissions import READ_MONEY
+from apps.integrations.models import Connection, Job, StoredFile
+from apps.ledger.models import Account, Journal, JournalLine, TaxClass, key_range
+
+
+class Treatment(models.TextChoices):
+    """Who owes the tax of an order item (architecture.md section 5)."""
+
+    SELLER = "seller", "Seller"
+    FACILITATOR = "facilitator", "Facilitator"
+    NONE = "none", "–"
+
+
+class SettlementQuerySet(models.QuerySet["Settlement"]):
+    def visible_to(self, user: User) -> "SettlementQuerySet":
+        return self.filter(entity_id__in=user.entities_where(READ_MONEY))
+
+
+class Settlement(models.Model):
+    """One payout of Amazon's. Its figures come from its versions."""
+
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="settlements")
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="settlements")
+    settlement_id = models.CharField(max_length=40, unique=True)
+    currency = models.CharField(max_length=3)
+    start_at = models.DateTimeField()
+    end_at = models.DateTimeField()
+    deposit_at = models.DateTimeField()
+
+    objects = SettlementQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-end_at"]
+        indexes = [models.Index(fields=["entity", "-end_at"], name="settlements_by_end")]
+
+    def __str__(self) -> str:
+        return self.settlement_id
+
+
+class SettlementVersion(models.Model):
+    """The rows of one file of a settlement. At most one version is taken: its journals are the settlement's.
+
+    `rows_hash` is over the lines without BOM and line ends, so equal rows are known again. `extra_columns` are the names of
+    columns beyond the layout's; their data stays in the raw file.
+    """
+
+    class State(models.TextChoices):
+        TAKEN = "taken", "Taken"
+        HELD = "held", "Held: does not tie"
+        CHANGED = "changed", "Changed: choose a version"
+        SUPERSEDED = "superseded", "Superseded"
+
+    settlement = models.ForeignKey(Settlement, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    file = models.ForeignKey(StoredFile, models.PROTECT, related_name="versions")
+    state = models.CharField(max_length=10, choices=State)
+    rows_hash = models.CharField(max_length=64)
+    total = models.DecimalField(max_digits=18, decimal_places=4, help_text="total-amount of the summary row")
+    sum = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of amount over all other lines")
+    lines = models.PositiveIntegerField()
+    encoding = models.CharField(max_length=20)
+    line_end = models.CharField(max_length=4)
+    date_style = models.CharField(max_length=10)
+    decimal_style = models.CharField(max_length=5)
+    extra_columns = models.JSONField(default=list)
+    taken_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["settlement", "number"], name="one_version_per_number"),
+            models.UniqueConstraint(fields=["settlement", "rows_hash"], name="same_rows_once"),
+            models.UniqueConstraint(fields=["settlement"], condition=Q(state="taken"), name="one_taken_version"),
+            models.CheckConstraint(condition=~Q(state="taken") | Q(total=F("sum")), name="taken_ties"),
+        ]
+
+    @property
+    def difference(self):
+        """Sum of amounts less total-amount; zero for a file that ties."""
+        return self.sum - self.total
+
+
+class FileReading(models.Model):
+    """What came of reading a stored file: the newest verdict, in words. One row a file."""
+
+    class Status(models.TextChoices):
+        TAKEN = "taken", "Taken"
+        KNOWN = "known", "Known"
+        CHANGED = "changed", "Changed"
+        HELD = "held", "Held"
+        REFUSED = "refused", "Refused"
+
+    file = models.OneToOneField(StoredFile, models.PROTECT, related_name="reading")
+    status = models.CharField(max_length=10, choices=Status)
+    reason = models.CharField(max_length=60, blank=True)
+    line = models.PositiveIntegerField(null=True, help_text="Line of the file, the header is line 1")
+    words = models.TextField(blank=True)
+    version = models.ForeignKey(SettlementVersion, models.PROTECT, null=True, related_name="readings")
+    replaced_by = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", help_text="The corrected file")
+    job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="+")
+    read_at = models.DateTimeField(db_default=Now())
+
+
+class FeeSignature(models.Model):
+    """A kind of settlement line: what a person maps. Spelling as first seen; `key` is it trimmed and in lower case."""
+
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="signatures")
+    key = models.CharField(max_length=600)
+    marketplace = models.CharField(max_length=80, blank=True)
+    transaction_type = models.CharField(max_length=120)
+    amount_type = models.CharField(max_length=120)
+    amount_description = models.CharField(max_length=240)
+    treatment = models.CharField(max_length=12, choices=Treatment)
+    first_seen = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entity", "key"], name="one_signature_per_key")]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_type} / {self.amount_type} / {self.amount_description}"
+
+
+class SettlementLine(models.Model):
+    """One line of a file, typed. `line` counts from 1 at the header; `byte_offset` finds the raw line in the stored file.
+
+    Two foreign keys on a table that takes a million rows in one COPY would cost more than the COPY: the version is written in
+    the same transaction, and the application's role cannot delete signatures or versions.
+    """
+
+    pk = models.CompositePrimaryKey("version_id", "line")
+    version = models.ForeignKey(SettlementVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    line = models.IntegerField()
+    byte_offset = models.BigIntegerField()
+    signature = models.ForeignKey(FeeSignature, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    posted_at = models.DateTimeField()
+    amount = models.DecimalField(max_digits=18, decimal_places=4)
+    order_id = models.TextField(blank=True)
+    order_item_code = models.TextField(blank=True)
+    sku = models.TextField(blank=True)
+    quantity = models.IntegerField(null=True)
+    fulfillment = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["order_id"], name="lines_by_order", condition=~Q(order_id=""))]
+
+
+class RollUp(models.Model):
+    """Lines of one signature on one day of the entity's zone and one leg ("GB>DE", or empty where not known), summed."""
+
+    version = models.ForeignKey(SettlementVersion, models.PROTECT, related_name="rollups")
+    signature = models.ForeignKey(FeeSignature, models.PROTECT, related_name="rollups")
+    day = models.DateField()
+    leg = models.CharField(max_length=5, blank=True)
+    lines = models.PositiveIntegerField()
+    credit = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of the amounts above zero")
+    debit = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of the amounts below zero, without sign")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "signature", "day", "leg"], name="one_rollup_per_cell"),
+            models.CheckConstraint(condition=Q(credit__gte=0, debit__gte=0, lines__gt=0), name="rollup_sides"),
+        ]
+
+
+class OrderLeg(models.Model):
+    """Where an order was shipped from and to: a fact that a settlement file lacks (domain.md 4.4)."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="+")
+    order_id = models.TextField()
+    ship_from = models.CharField(max_length=2)
+    ship_to = models.CharField(max_length=2)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "order_id"], name="one_leg_per_order")]
+
+
+class FeeRule(models.Model):
+    """Maps the signatures that its patterns match to an account. An empty pattern field matches anything; "*" at the end of a
+    description matches any ending. Case and surrounding blanks do not matter. The most specific rule wins (rules.py).
+
+    `tax_class` empty: the amount carries no fee tax.
+    """
+
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="fee_rules")
+    marketplace = models.CharField(max_length=80, blank=True)
+    transaction_type = models.CharField(max_length=120, blank=True)
+    amount_type = models.CharField(max_length=120, blank=True)
+    amount_description = models.CharField(max_length=240, blank=True)
+    treatment = models.CharField(max_length=12, blank=True, choices=Treatment)
+    period = DateRangeField()
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    tax_class = models.ForeignKey(TaxClass, models.PROTECT, null=True, related_name="+")
+    source = models.CharField(max_length=20, help_text="chart:uk, or person")
+    reason = models.CharField(max_length=240, blank=True)
+    made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            ExclusionConstraint(
+                name="one_rule_per_pattern_at_a_time",
+                expressions=[
+                    (key_range("entity_id", "marketplace", "transaction_type", "amount_type", "amount_description", "treatment"),
+                     RangeOperators.OVERLAPS),
+                    ("period", RangeOperators.OVERLAPS),
+                ],
+            )
+        ]
+
+
+class Resolution(models.Model):
+    """The rule that wins for a signature in a period. Recomputed for just the signatures that a rule change touches."""
+
+    signature = models.ForeignKey(FeeSignature, models.PROTECT, related_name="resolutions")
+    period = DateRangeField()
+    rule = models.ForeignKey(FeeRule, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            ExclusionConstraint(
+                name="one_resolution_at_a_time",
+                expressions=[(key_range("signature_id"), RangeOperators.OVERLAPS), ("period", RangeOperators.OVERLAPS)],
+            )
+        ]
+
+
+class SettlementJournal(models.Model):
+    """Which journal books which month of which version."""
+
+    version = models.ForeignKey(SettlementVersion, models.PROTECT, related_name="journals")
+    journal = models.OneToOneField(Journal, models.CASCADE, related_name="of_settlement")
+
+
+class JournalPart(models.Model):
+    """What a journal line is made of: one signature on one leg, gross. The way down from a figure to its lines.
+
+    `default_leg` says that the leg was not known and the tax class's default was taken.
+    """
+
+    journal_line = models.ForeignKey(JournalLine, models.CASCADE, related_name="parts")
+    signature = models.ForeignKey(FeeSignature, models.PROTECT, related_name="+")
+    leg = models.CharField(max_length=5, blank=True)
+    default_leg = models.BooleanField(default=False)
+    lines = models.PositiveIntegerField()
+    amount = models.DecimalField(max_digits=18, decimal_places=4)
+
+
+class AcceptedColumn(models.Model):
+    """An extra column that a person accepted for a connection: its files raise nothing more about it."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="+")
+    name = models.CharField(max_length=120)
+    accepted_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    accepted_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "name"], name="column_accepted_once")]
