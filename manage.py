@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line, plus `services status|stop` for the embedded servers."""
+"""Django's command line, plus `run`, and `services status|stop` for the embedded servers."""
 
 import os
 import sys
@@ -8,14 +8,16 @@ import sys
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
     try:
-        from opsconsole import embedded
+        from opsconsole import embedded, run
     except ImportError as error:
         print(f"{error.name} is missing. Run `make setup`, then `.venv/bin/python manage.py`.", file=sys.stderr)
         return 1
     try:
-        # Before Django, because loading the settings would start the very servers that are to be shown or stopped.
+        # Before Django: loading the settings starts servers, and these two decide about that themselves.
         if sys.argv[1:2] == ["services"]:
             return embedded.command(sys.argv[2:])
+        if sys.argv[1:2] == ["run"]:
+            return run.command(sys.argv[2:])
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(sys.argv)
