@@ -12,6 +12,12 @@ from csp.constants import NONE, SELF
 
 from opsconsole import embedded
 
+
+def broker_url(redis_url: str) -> str:
+    """kombu's words for redis-py's unix:///path?db=0; other URLs mean the same to both."""
+    return redis_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+
+
 BASE_DIR = embedded.PROJECT
 DATA = embedded.own_folder(embedded.data_folder(), os.geteuid())
 DEMO = os.environ.get("OPSCONSOLE_DEMO") == "1"
@@ -118,10 +124,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC else 0
 
 # The work is rows with leases, so a message only says "look": it is acknowledged late and may come twice.
 REDIS_URL = URLS["REDIS_URL"]
-CELERY_BROKER_URL = (
-    # kombu has its own words for redis-py's unix:///path?db=0
-    REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
-)
+CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
 CELERY_ACCEPT_CONTENT = ["json"]

@@ -26,6 +26,7 @@ max_connections = 100
 shared_buffers = 256MB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
+log_checkpoints = off
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
