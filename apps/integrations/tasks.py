@@ -1,0 +1,13 @@
+from celery import shared_task
+
+from apps.integrations import jobs
+
+
+@shared_task
+def run_job(job_id: int) -> None:
+    jobs.run(job_id, jobs.runner_name())
+
+
+@shared_task
+def requeue_expired() -> None:
+    jobs.requeue_expired()
