@@ -1,0 +1,77 @@
+"""Companies and people: made here, and audited."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from apps.core.errors import Refused
+from apps.core.models import AuditEntry, Entity, Membership, User
+from apps.core.permissions import Role
+
+PASSWORD_BYTES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """A person as added. `password` is there for a new account only, and is stored nowhere in clear."""
+
+    user: User
+    password: str | None
+
+
+def create_entity(*, name: str, country: str, zone: str, base_currency: str, actor: User | None = None) -> Entity:
+    """A new company. `actor` None is the person at the command line."""
+    entity = Entity(name=name.strip(), country=country.upper(), zone=zone, base_currency=base_currency.upper())
+    _check(entity)
+    with transaction.atomic():
+        entity.save()
+        AuditEntry.objects.record(
+            actor=actor,
+            entity=entity,
+            verb="entity.created",
+            subject=f"entity:{entity.pk}",
+            after={"name": entity.name, "country": entity.country, "zone": zone, "base_currency": entity.base_currency},
+        )
+    return entity
+
+
+def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role], actor: User | None = None) -> Added:
+    """Give a person roles in a company, with a new account where there is none. Roles they have already stay."""
+    if not roles:
+        raise Refused(f"Name at least one role: {', '.join(Role.values)}.", field="roles")
+    password = None
+    with transaction.atomic():
+        user = User.objects.filter(email__iexact=email).first()
+        if user is None:
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            user = User(email=User.objects.normalize_email(email), name=name.strip())
+            user.set_password(password)
+            _check(user)
+            user.save()
+        before = sorted(user.memberships.filter(entity=entity).values_list("role", flat=True))
+        after = sorted({*before, *(Role(role).value for role in roles)})
+        if after != before:
+            Membership.objects.bulk_create(
+                Membership(user=user, entity=entity, role=role) for role in after if role not in before
+            )
+            AuditEntry.objects.record(
+                actor=actor,
+                entity=entity,
+                verb="person.added",
+                subject=f"person:{user.pk}",
+                before={"roles": before},
+                after={"name": user.name, "email": user.email, "roles": after},
+            )
+    return Added(user=user, password=password)
+
+
+def _check(record: Entity | User) -> None:
+    """The model's own checks, as words beside the first field that fails."""
+    try:
+        record.full_clean()
+    except ValidationError as error:
+        field, words = next(iter(error.message_dict.items()))
+        raise Refused(f"{field.replace('_', ' ').capitalize()}: {words[0]}", field=field) from error

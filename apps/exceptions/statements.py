@@ -1,0 +1,119 @@
+"""The SQL of a sweep: three set statements over a temporary table of findings, each with its audit entries."""
+
+from apps.exceptions.models import LIVE
+
+FIGURES = ("diagnosis", "facts", "lines", "stake", "currency", "worth", "rate_known", "due_at", "score")
+ALIVE = "({})".format(", ".join(f"'{state.value}'" for state in LIVE))
+
+# Types and limits as in exceptions_case: what does not fit there fails here already, as the detector's mistake.
+CREATE_FOUND = """
+    CREATE TEMPORARY TABLE sweep_found (
+        subject varchar(600) PRIMARY KEY CHECK (subject <> ''),
+        diagnosis varchar(10) NOT NULL,
+        facts jsonb NOT NULL,
+        lines integer NOT NULL CHECK (lines >= 0),
+        stake numeric(18, 4) NOT NULL CHECK (stake >= 0),
+        currency varchar(3) NOT NULL CHECK (length(currency) = 3),
+        worth numeric(18, 4) NOT NULL,
+        rate_known boolean NOT NULL,
+        due_at timestamptz NOT NULL,
+        score double precision NOT NULL
+    ) ON COMMIT DROP
+"""
+COPY_FOUND = f"COPY sweep_found (subject, {', '.join(FIGURES)}) FROM STDIN"
+ANALYZE_FOUND = "ANALYZE sweep_found"
+DROP_FOUND = "DROP TABLE sweep_found"
+
+WITHIN = """
+    c.type = %(type)s AND c.entity_id = %(entity)s AND (%(subjects)s::text[] IS NULL OR c.subject = ANY(%(subjects)s))
+"""
+LIVE_WITHIN = f"{WITHIN} AND c.state IN {ALIVE}"
+
+OPENINGS = f"SELECT c.subject, c.opened_at FROM exceptions_case c WHERE {LIVE_WITHIN}"
+
+INTO_AUDIT = "INSERT INTO core_auditentry (actor_id, actor_name, entity_id, verb, subject, before, after, reason)"
+
+
+def _weight(row: str) -> str:
+    """What the audit says of a case's weight; money is text with its currency beside it."""
+    return f"'lines', {row}.lines, 'stake', {row}.stake::text, 'currency', {row}.currency"
+
+
+# The team stays: a case that was handed over is not moved back.
+REFRESH = f"""
+    WITH was AS (
+        SELECT c.id, c.lines, c.stake, c.currency
+        FROM exceptions_case c JOIN sweep_found f ON f.subject = c.subject
+        WHERE {LIVE_WITHIN}
+            AND (c.holds_back, {", ".join(f"c.{name}" for name in FIGURES)})
+                IS DISTINCT FROM (%(holds_back)s, {", ".join(f"f.{name}" for name in FIGURES)})
+    ), refreshed AS (
+        UPDATE exceptions_case c
+        SET holds_back = %(holds_back)s, {", ".join(f"{name} = f.{name}" for name in FIGURES)}
+        FROM was, sweep_found f
+        WHERE c.id = was.id AND f.subject = c.subject
+        RETURNING c.id, c.lines, c.stake, c.currency
+    ), audited AS (
+        {INTO_AUDIT}
+        SELECT NULL, 'opsconsole', %(entity)s, 'case.changed', 'case:' || r.id,
+            jsonb_build_object({_weight("was")}), jsonb_build_object({_weight("r")}), ''
+        FROM refreshed r JOIN was USING (id)
+        WHERE (r.lines, r.stake, r.currency) IS DISTINCT FROM (was.lines, was.stake, was.currency)
+    )
+    SELECT id FROM refreshed
+"""
+
+END = f"""
+    WITH was AS (
+        SELECT c.id, c.state, c.lines, c.stake, c.currency
+        FROM exceptions_case c
+        WHERE {LIVE_WITHIN} AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
+    ), ended AS (
+        UPDATE exceptions_case c
+        SET state = %(end_state)s, ended_at = %(now)s, ended_by_id = %(actor)s, ending = %(ending)s,
+            claimed_by_id = NULL, claimed_until = NULL, snoozed_until = NULL
+        FROM was WHERE c.id = was.id
+        RETURNING c.id, c.state, c.ending
+    ), audited AS (
+        {INTO_AUDIT}
+        SELECT %(actor)s, %(actor_name)s, %(entity)s, 'case.' || e.state, 'case:' || e.id,
+            jsonb_build_object('state', was.state, {_weight("was")}),
+            jsonb_build_object('state', e.state) || e.ending, ''
+        FROM ended e JOIN was USING (id)
+    )
+    SELECT id FROM ended
+"""
+
+# A dismissal holds as long as its cause does. Once the cause was gone, its return is news.
+FORGET_DISMISSALS = f"""
+    UPDATE exceptions_case c SET ending = c.ending || jsonb_build_object('gone_at', %(now)s::timestamptz)
+    WHERE {WITHIN} AND c.state = 'dismissed' AND NOT c.ending ? 'gone_at'
+        AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
+"""
+
+# The newest case of the same cause says whether the finding is live already, stays dismissed, or comes back.
+OPEN = f"""
+    WITH fresh AS (
+        SELECT f.*, newest.id AS earlier_id
+        FROM sweep_found f LEFT JOIN LATERAL (
+            SELECT c.id, c.state, c.ending FROM exceptions_case c
+            WHERE c.type = %(type)s AND c.entity_id = %(entity)s AND c.subject = f.subject
+            ORDER BY c.id DESC LIMIT 1
+        ) newest ON true
+        WHERE newest.id IS NULL
+            OR NOT (newest.state IN {ALIVE} OR newest.state = 'dismissed' AND NOT newest.ending ? 'gone_at')
+    ), opened AS (
+        INSERT INTO exceptions_case (type, entity_id, subject, team, state, holds_back, opened_at, ending, earlier_id,
+            {", ".join(FIGURES)})
+        SELECT %(type)s, %(entity)s, subject, %(team)s, 'open', %(holds_back)s, %(now)s, '{{}}', earlier_id,
+            {", ".join(FIGURES)}
+        FROM fresh
+        RETURNING id, lines, stake, currency, earlier_id
+    ), audited AS (
+        {INTO_AUDIT}
+        SELECT NULL, 'opsconsole', %(entity)s, 'case.opened', 'case:' || o.id, '{{}}',
+            jsonb_build_object({_weight("o")}, 'earlier', o.earlier_id), ''
+        FROM opened o
+    )
+    SELECT id FROM opened
+"""
