@@ -6,4 +6,4 @@ class SettlementsConfig(AppConfig):
     label = "settlements"
 
     def ready(self) -> None:
-        from apps.settlements import exception_types  # noqa: F401  registers the types
+        from apps.settlements import exception_types, jobs  # noqa: F401  register the types and the background work

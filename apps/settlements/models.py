@@ -3,7 +3,7 @@
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.core.models import Entity, User
@@ -89,6 +89,9 @@ class SettlementVersion(models.Model):
         return self.sum - self.total
 
 
+READ_FILE = "settlements.read-file"  # the job kind that writes a FileReading
+
+
 class FileReading(models.Model):
     """What came of reading a stored file: the newest verdict, in words. One row a file."""
 
@@ -153,6 +156,16 @@ class SettlementLine(models.Model):
         indexes = [models.Index(fields=["order_id"], name="lines_by_order", condition=~Q(order_id=""))]
 
 
+class RollUpQuerySet(models.QuerySet["RollUp"]):
+    def unmapped(self) -> "RollUpQuerySet":
+        """Those whose signature no rule covers on their day."""
+        resolved = Resolution.objects.filter(signature=OuterRef("signature"), period__contains=OuterRef("day"))
+        return self.exclude(Exists(resolved))
+
+    def taken(self) -> "RollUpQuerySet":
+        return self.filter(version__state=SettlementVersion.State.TAKEN)
+
+
 class RollUp(models.Model):
     """Lines of one signature on one day of the entity's zone and one leg ("GB>DE", or empty where not known), summed."""
 
@@ -163,6 +176,8 @@ class RollUp(models.Model):
     lines = models.PositiveIntegerField()
     credit = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of the amounts above zero")
     debit = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of the amounts below zero, without sign")
+
+    objects = RollUpQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -1,0 +1,126 @@
+"""The lines of one version into the database: signatures, one COPY a block, roll-ups. All in the caller's transaction."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import BinaryIO
+
+import polars as pl
+from django.db import connection
+
+from apps.core.money import exponent
+from apps.settlements.models import FeeSignature, SettlementVersion
+from apps.settlements.report import SIGNATURE, Report, frames, withheld_items
+from apps.settlements.rules import signature_key
+
+SPELLING = (*SIGNATURE, "treatment")
+STORED = ("version_id", "line", "byte_offset", "signature_id", "posted_at", "amount", "order_id", "order_item_code", "sku",
+          "quantity", "fulfillment")  # fmt: skip
+TEXTS = ("order_id", "order_item_code", "sku", "fulfillment")
+COPY_LINES = f"COPY settlements_settlementline ({', '.join(STORED)}) FROM STDIN"
+COPY_ROLLUPS = "COPY settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit) FROM STDIN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What the file held: lines counted, amounts summed exactly, the signatures in use and those never seen before."""
+
+    lines: int
+    sum: Decimal
+    signatures: frozenset[int]
+    new_signatures: frozenset[int]
+
+
+def load(*, stream: BinaryIO, report: Report, version: SettlementVersion, zone: str, say: Callable[[int], None]) -> Loaded:
+    """COPY every line and write the roll-ups with an empty leg; `say` is told the bytes read so far.
+
+    Raises `Unreadable` at the first line that cannot be read; the caller's transaction then leaves nothing behind.
+    """
+    signatures = Signatures(version.settlement.entity_id)
+    parts, lines = [], 0
+    blocks = frames(stream, report, withheld_items(stream, report), exponent(report.currency))
+    for frame, read in _one_ahead(blocks):
+        typed = signatures.apply(frame)
+        _copy(COPY_LINES, typed.select(pl.lit(version.pk).alias("version_id"), *STORED[1:]))
+        parts.append(_rolled_up(typed, zone))
+        lines += frame.height
+        say(read)
+    if not parts:
+        return Loaded(lines=0, sum=Decimal(0), signatures=frozenset(), new_signatures=frozenset())
+    cells = pl.concat(parts).group_by("signature_id", "day").agg(pl.col("lines", "credit", "debit").sum()).sort("signature_id", "day")
+    _copy(COPY_ROLLUPS, cells.select(pl.lit(version.pk), "signature_id", "day", pl.lit(""), "lines", "credit", "debit"))
+    return Loaded(
+        lines=lines,
+        sum=cells["credit"].sum() - cells["debit"].sum(),
+        signatures=frozenset(cells["signature_id"]),
+        new_signatures=frozenset(signatures.new),
+    )
+
+
+class Signatures:
+    """The company's signatures by their spelling. The caller holds the lock that keeps others from adding any."""
+
+    def __init__(self, entity_id: int):
+        self.entity_id = entity_id
+        self.by_key = dict(FeeSignature.objects.filter(entity_id=entity_id).values_list("key", "id"))
+        self.by_spelling = pl.DataFrame(schema={**dict.fromkeys(SPELLING, pl.String), "signature_id": pl.Int64})
+        self.new: set[int] = set()
+
+    def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with `signature_id`; signatures seen for the first time are written."""
+        unknown = frame.select(SPELLING).unique().join(self.by_spelling, on=SPELLING, how="anti").rows()
+        if unknown:
+            keys = {spelling: signature_key(*spelling) for spelling in sorted(unknown)}
+            self._add({key: spelling for spelling, key in keys.items() if key not in self.by_key})
+            found = pl.DataFrame(
+                [(*spelling, self.by_key[key]) for spelling, key in keys.items()], schema=self.by_spelling.schema, orient="row"
+            )
+            self.by_spelling = pl.concat([self.by_spelling, found])
+        return frame.join(self.by_spelling, on=SPELLING, how="left", maintain_order="left")
+
+    def _add(self, spellings: dict[str, tuple[str, ...]]) -> None:
+        added = FeeSignature.objects.bulk_create(
+            FeeSignature(
+                entity_id=self.entity_id,
+                key=key,
+                marketplace=marketplace,
+                transaction_type=transaction_type,
+                amount_type=amount_type,
+                amount_description=amount_description,
+                treatment=treatment,
+            )
+            for key, (marketplace, transaction_type, amount_type, amount_description, treatment) in spellings.items()
+        )
+        self.by_key |= {signature.key: signature.pk for signature in added}
+        self.new |= {signature.pk for signature in added}
+
+
+def _one_ahead(blocks: Iterator) -> Iterator:
+    """The next block is parsed while the database takes this one: two cores, two blocks in memory."""
+    with ThreadPoolExecutor(1, "parse") as parser:
+        waiting = parser.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = parser.submit(next, blocks, None)
+            yield block
+
+
+def _rolled_up(typed: pl.DataFrame, zone: str) -> pl.DataFrame:
+    day = pl.col("posted_at").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date()
+    amount = pl.col("amount")
+    return typed.group_by("signature_id", day.alias("day")).agg(
+        lines=pl.len(),
+        credit=amount.filter(amount > 0).sum(),
+        debit=-amount.filter(amount < 0).sum(),
+    )
+
+
+def _copy(statement: str, rows: pl.DataFrame) -> None:
+    """COPY in text format, where a backslash in a value must be doubled and an empty number is \\N."""
+    texts = [name for name in TEXTS if name in rows.columns]
+    if texts:
+        rows = rows.with_columns(pl.col(texts).str.replace_all("\\", "\\\\", literal=True))
+    data = rows.write_csv(separator="\t", quote_style="never", include_header=False, null_value="\\N",
+                          datetime_format="%Y-%m-%d %H:%M:%S+00")
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(data)
