@@ -69,17 +69,16 @@ class PlanChanged(Refused):
 
 
 def find_action(case: Case, name: str) -> Action:
-    """The case's action of this name, where it is available now."""
+    """What the case's type declares under this name."""
     for action in case.kind.actions:
-        if action.name == name and action.available(case):
+        if action.name == name:
             return action
-    raise Refused(f"“{case.kind.title}” has no action “{name}” now.", code="no-action")
+    raise Refused(f"“{case.kind.title}” has no action “{name}”.", code="no-action")
 
 
 def plan(*, case: Case, action: Action, actor: User, data: Any) -> tuple[Form, Plan | None]:
-    """The bound form and what the action would do; no plan where the form does not validate. Changes nothing."""
-    _check_permission(action, actor, case)
-    _check_live(case)
+    """The bound form and what the action would do; no plan where the form has a fault. Changes nothing."""
+    _check_action(action, actor, case)
     form = action.form(case, actor, data)
     if not form.is_valid():
         return form, None
@@ -107,7 +106,7 @@ def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str)
     # case itself comes with the sweep, after the facts are written: see apps.exceptions.sweep.
     _take_turn(case.entity_id)
     case = Case.objects.select_related("entity").get(pk=case.pk)
-    form, now_planned = plan(case=case, action=find_action(case, action.name), actor=actor, data=data)
+    form, now_planned = plan(case=case, action=action, actor=actor, data=data)
     if now_planned is None:
         raise InvalidForm(form)
     if now_planned.digest != digest:
@@ -268,9 +267,12 @@ def _check_reason(reason: str) -> None:
         raise Refused("Say why, for whoever reads this later.", field="reason")
 
 
-def _check_permission(action: Action, actor: User, case: Case) -> None:
+def _check_action(action: Action, actor: User, case: Case) -> None:
     if not actor.may(action.permission, case.entity_id):
         raise NotAllowed(_refusal(action.permission.does, action.permission.roles, actor, case.entity))
+    _check_live(case)
+    if not action.available(case):
+        raise Refused(f"“{action.label}” does not apply to this exception now.", code="not-available")
 
 
 def _check_team(case: Case, actor: User) -> None:
