@@ -1,16 +1,39 @@
-.PHONY: run setup test browser shots bench
-.DEFAULT_GOAL := run
+# `make run` starts the console, `make test` tests it; each sets up first what is missing.
 RUN = .venv/bin/python
+CANDIDATES = python3 python3.15 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3
+FITS = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
+PINS = requirements.txt requirements-dev.txt
+.PHONY: run setup test browser shots bench venv .venv
+.DEFAULT_GOAL = run
 
-setup: .venv-ready
+run: venv
+	@exec $(RUN) manage.py run
+
+setup: venv
 	@$(RUN) manage.py migrate --verbosity 0
 
-# Complete only when the copy of the requirements is there: an interrupted installation starts over.
-.PHONY: .venv-ready
-.venv-ready:
-	@cat requirements.txt requirements-dev.txt | cmp -s - .venv/installed.txt && $(RUN) -c '' || $(MAKE) --no-print-directory .venv-build
-.PHONY: .venv-build
-.venv-build:
-	python3 -m venv --clear .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@cat requirements.txt requirements-dev.txt > .venv/installed.txt
+test: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m pytest -n 2 -m "not browser"
+	@echo "Everything but the browser tests: make browser."
+
+browser: setup
+	$(RUN) -m pytest -m browser
+
+shots: setup
+	$(RUN) manage.py shots
+
+bench: setup
+	$(RUN) -m bench
+
+# The copy of the pins comes last and says that the folder is whole; an interrupted installation starts over.
+venv:
+	@$(RUN) -c '' 2>/dev/null && cat $(PINS) | cmp -s - .venv/pins || $(MAKE) --no-print-directory .venv
+
+.venv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is missing. Name one: make PYTHON=..." >&2; exit 1; }
+	@echo "Installing the pinned requirements into .venv"
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@cat $(PINS) > .venv/pins

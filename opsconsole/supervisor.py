@@ -16,7 +16,9 @@ SETTLED = 10.0  # seconds after which a program that dies counts as having worke
 LONGEST_PAUSE = 30.0
 GRACE = 5.0  # seconds between the request to end and kill -9: leases heal the work that is cut off
 TICK = 0.5
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = [signal.SIGINT, signal.SIGTERM]
+if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup
+    STOPPING.append(signal.SIGHUP)
 PR_SET_PDEATHSIG = 1
 
 
@@ -67,7 +69,7 @@ class Program:
             while chunk := self.process.stdout.read(65536):
                 *lines, self.output = (self.output + chunk).split(b"\n")
                 for line in lines:
-                    print(f"{self.name:>8} | {line.decode(errors='replace')}", flush=True)
+                    say(f"{self.name:>8} | {line.decode(errors='replace')}")
         except BlockingIOError:
             return True
         return chunk is None  # None: nothing yet; empty: the end
@@ -132,7 +134,8 @@ def die_with_parent() -> None:
 
 
 def say(words: str) -> None:
-    print(words, flush=True)
+    with suppress(OSError):  # the terminal may be closed; what runs is ended all the same
+        print(words, flush=True)
 
 
 def _cause(code: int) -> str:

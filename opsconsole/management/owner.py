@@ -11,7 +11,7 @@ class AsOwner:
         super().add_arguments(parser)
         parser.set_defaults(database=OWNER)
 
-    def handle(self, *args, **options) -> None:
+    def execute(self, *args, **options) -> str | None:
         if OWNER not in connections:
             raise CommandError("Set DATABASE_OWNER_URL: DATABASE_URL is the application's role and changes no table.")
-        super().handle(*args, **options)
+        return super().execute(*args, **options)
