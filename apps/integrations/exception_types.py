@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.db.models import Prefetch
-from django.utils import timezone
 
 from apps.core.models import User
 from apps.core.permissions import RUN_JOBS, Team
@@ -62,7 +61,7 @@ def _facts(job: Job) -> dict[str, Any]:
 
 
 def _instant(moment: datetime | None) -> str:
-    return f"{moment.astimezone(timezone.UTC):%-d %b %Y %H:%M:%S}" if moment else ""
+    return f"{moment.astimezone(UTC):%-d %b %Y %H:%M:%S}" if moment else ""
 
 
 def headline(case: Case) -> str:

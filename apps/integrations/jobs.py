@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -97,7 +96,7 @@ def enqueue(
 
 def send_on_commit(job: Job) -> None:
     # robust: with the broker away the row stays, and is sent when it is back.
-    transaction.on_commit(partial(_send, job.pk, _queue(job.kind)), robust=True)
+    transaction.on_commit(lambda: _send(job.pk, _queue(job.kind)), robust=True)
 
 
 def run(job_id: int, runner: str) -> None:
@@ -235,7 +234,7 @@ def sweep_on_commit(job: Job, ended_by: User | None = None) -> None:
     """Open or end the job's case. Work that belongs to no company has none."""
     if job.entity is not None:
         scope = Scope(entity=job.entity, subjects=frozenset({str(job.pk)}))
-        transaction.on_commit(partial(sweep, STUCK_CODE, scope, ended_by=ended_by), robust=True)
+        transaction.on_commit(lambda: sweep(STUCK_CODE, scope, ended_by=ended_by), robust=True)
 
 
 def _send_forgotten() -> None:
