@@ -1,0 +1,57 @@
+"""Which rule maps which signature when: recomputed for just the signatures that a change touches (architecture.md section 5)."""
+
+from collections.abc import Collection
+
+from django.db import connection, transaction
+from django.db.backends.postgresql.psycopg_any import DateRange
+
+from apps.core.models import Entity
+from apps.settlements.models import FeeRule, FeeSignature, Resolution
+from apps.settlements.rules import Rule, Signature, Span, resolve_spans
+
+
+def lock_mapping(entity_id: int) -> None:
+    """Wait for the right to change the company's mapping or what is built from it, until the end of the transaction.
+
+    Without it, a rule saved while a file is read would miss the file's new signatures, and the file would miss the rule.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('settlements.mapping', %s))", [entity_id])
+
+
+def span_of(period: DateRange) -> Span:
+    return Span(period.lower, period.upper)
+
+
+def range_of(span: Span) -> DateRange:
+    return DateRange(span.since, span.until, "[)")
+
+
+def rules_of(entity: Entity) -> list[Rule]:
+    """The company's mapping rules as apps.settlements.rules compares them."""
+    return [as_rule(row) for row in FeeRule.objects.filter(entity=entity)]
+
+
+def as_rule(row: FeeRule) -> Rule:
+    return Rule(row.pk or 0, Signature.of(row), span_of(row.period), row.account_id, row.tax_class_id)
+
+
+@transaction.atomic
+def resolve(entity: Entity, signature_ids: Collection[int] | None) -> set[int]:
+    """Make the resolutions of these signatures (None: all of the company's) what the rules say; returns those that changed."""
+    lock_mapping(entity.pk)
+    signatures = FeeSignature.objects.filter(entity=entity)
+    existing = Resolution.objects.filter(signature__entity=entity)
+    if signature_ids is not None:
+        signatures = signatures.filter(pk__in=signature_ids)
+        existing = existing.filter(signature__in=signature_ids)
+    rules = rules_of(entity)
+    wanted = {
+        (signature.pk, span, rule.id) for signature in signatures for span, rule in resolve_spans(rules, Signature.of(signature))
+    }
+    found = {(row.signature_id, span_of(row.period), row.rule_id): row.pk for row in existing}
+    Resolution.objects.filter(pk__in=[found[key] for key in found.keys() - wanted]).delete()
+    Resolution.objects.bulk_create(
+        Resolution(signature_id=signature, period=range_of(span), rule_id=rule) for signature, span, rule in sorted(wanted - found.keys(), key=repr)
+    )
+    return {signature for signature, _, _ in wanted ^ found.keys()}
