@@ -54,10 +54,8 @@ def stop(*, job: Job, actor: User, reason: str = "") -> Job:
 def _locked(job: Job, actor: User) -> Job:
     """The job as it is now, kept so until the commit. Work of no company is anybody's who runs jobs somewhere."""
     if not (actor.may(RUN_JOBS, job.entity_id) if job.entity_id else actor.may_anywhere(RUN_JOBS)):
-        where = {"memberships__entity": job.entity_id} if job.entity_id else {}
-        people = User.objects.filter(**where, memberships__role__in=RUN_JOBS.roles, is_active=True).distinct()
-        who = " and ".join(people.order_by("name").values_list("name", flat=True)) or "Nobody here yet"
-        raise NotAllowed(f"Your role cannot {RUN_JOBS.does}. {who} can. Nothing was changed.")
+        roles = " and ".join(sorted(role.label for role in RUN_JOBS.roles))
+        raise NotAllowed(f"Your role cannot {RUN_JOBS.does}. {roles} can. Nothing was changed.")
     return Job.objects.select_for_update(of=("self",)).select_related("entity", "file").get(pk=job.pk)
 
 
