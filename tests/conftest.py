@@ -17,6 +17,8 @@ from django.db import connections
 from django.test import TransactionTestCase
 from django.test.utils import setup_databases, teardown_databases
 
+from opsconsole.supervisor import die_with_parent
+
 # "default" mirrors "owner" (see settings), and Django resets only what is no mirror.
 TransactionTestCase.databases = {"default", "owner"}
 
@@ -60,7 +62,12 @@ def supervised(process_env) -> Callable[..., AbstractContextManager[subprocess.P
 
     @contextmanager
     def start(*names: str) -> Iterator[subprocess.Popen]:
-        supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISE, *names], env=process_env, cwd=settings.BASE_DIR)
+        supervisor = subprocess.Popen(
+            [sys.executable, "-c", SUPERVISE, *names],
+            env=process_env,
+            cwd=settings.BASE_DIR,
+            preexec_fn=die_with_parent,  # a killed test run leaves nobody connected to its database
+        )
         try:
             yield supervisor
         finally:

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -53,7 +54,7 @@ def process(places: Places) -> tuple[int, str] | None:
         pid, status = int(lines[0]), lines[7].strip() if len(lines) > 7 else "starting"
     except (FileNotFoundError, ValueError, IndexError):
         return None
-    return (pid, status) if serves(pid, _data(places), "postgres") else None
+    return (pid, status) if serves(pid, _data(places)) else None
 
 
 def ready(places: Places) -> bool:
@@ -78,10 +79,12 @@ def start(places: Places) -> None:
         _initialise(places)
     for left_over in (_data(places) / "postmaster.pid", *places.sockets.glob(".s.PGSQL.*")):
         left_over.unlink(missing_ok=True)
-    (places.home / "postgresql.conf").write_text(SETTINGS.format(sockets=places.sockets, home=places.home))
+    settings = places.home / "postgresql.conf"
+    home = str(places.home).replace("'", "''")
+    settings.write_text(SETTINGS.format(sockets=places.sockets, home=home))
     (places.home / "pg_hba.conf").write_text(ACCESS)
     log = places.home / "logs" / "postgres.log"
-    options = f'-c "config_file={places.home}/postgresql.conf"'
+    options = f"-c config_file={shlex.quote(str(settings))}"  # pg_ctl hands them to a shell
     begin = ["start", "--wait", "--timeout=120", f"--pgdata={_data(places)}", f"--log={log}", f"--options={options}"]
     # After kill -9 of the server its children take a moment to notice and leave: a second try finds them gone.
     if not wait_until(lambda: _run(places, "pg_ctl", *begin).returncode == 0, 5):

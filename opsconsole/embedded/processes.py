@@ -19,13 +19,13 @@ def wait_until(condition: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-def serves(pid: int, folder: Path, program: str) -> bool:
-    """Is this process the one that works in this folder? A process number alone may be anybody's after a restart."""
+def serves(pid: int, folder: Path) -> bool:
+    """Is this the server that works in this folder? A process number alone may be anybody's after a restart."""
     process = Path(f"/proc/{pid}")
     try:
         return os.path.samefile(process / "cwd", folder)
-    except PermissionError:  # root in a container may not look at another user's process
-        return (process / "comm").read_text().strip() == program
+    except PermissionError:  # root in a container may not look into another user's process; its command names our copy
+        return os.fsencode(folder.parent) in (process / "cmdline").read_bytes()
     except OSError:
         return False
 

@@ -31,7 +31,7 @@ def process(places: Places) -> int | None:
         pid = int((_folder(places) / "valkey.pid").read_text())
     except (FileNotFoundError, ValueError):
         return None
-    return pid if serves(pid, _folder(places), "valkey-server") else None
+    return pid if serves(pid, _folder(places)) else None
 
 
 def ready(places: Places) -> bool:

@@ -63,7 +63,7 @@ def installation(tmp_path) -> Iterator[Installation]:
 
 @pytest.fixture
 def deep_installation(tmp_path) -> Iterator[Installation]:
-    """At a path of 120 characters, more than a socket's path can hold."""
-    own = Installation(tmp_path / ("d" * (119 - len(str(tmp_path)))))
+    """At a path of 120 characters, more than a socket's path can hold, some of which mean something to a shell."""
+    own = Installation(tmp_path / "it's $HOME ".ljust(119 - len(str(tmp_path)), "d"))
     yield own
     own.remove()
