@@ -4,7 +4,7 @@ CANDIDATES = python3 python3.15 python3.14 python3.13 python3.12 python3.11 /usr
 FITS = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
 PINS = requirements.txt requirements-dev.txt
-.PHONY: run setup test browser shots bench venv .venv
+.PHONY: run setup test browser shots bench venv .venv has-python
 .DEFAULT_GOAL = run
 
 run: venv
@@ -31,9 +31,11 @@ bench: setup
 venv:
 	@$(RUN) -c '' 2>/dev/null && cat $(PINS) | cmp -s - .venv/pins || $(MAKE) --no-print-directory .venv
 
-.venv:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is missing. Name one: make PYTHON=..." >&2; exit 1; }
+.venv: has-python
 	@echo "Installing the pinned requirements into .venv"
 	@"$(PYTHON)" -m venv --clear .venv
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@cat $(PINS) > .venv/pins
+
+has-python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is missing. Name one: make PYTHON=..." >&2; exit 1; }
