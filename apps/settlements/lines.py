@@ -1,13 +1,14 @@
 """The lines of one version into the database: signatures, one COPY a block, roll-ups. All in the caller's transaction."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import BinaryIO
 
 import polars as pl
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.core.money import exponent
 from apps.settlements.models import FeeSignature, SettlementVersion
@@ -40,22 +41,63 @@ def load(*, stream: BinaryIO, report: Report, version: SettlementVersion, zone: 
     signatures = Signatures(version.settlement.entity_id)
     parts, lines = [], 0
     blocks = frames(stream, report, withheld_items(stream, report), exponent(report.currency))
-    for frame, read in _one_ahead(blocks):
-        typed = signatures.apply(frame)
-        _copy(COPY_LINES, typed.select(pl.lit(version.pk).alias("version_id"), *STORED[1:]))
-        parts.append(_rolled_up(typed, zone))
-        lines += frame.height
-        say(read)
-    if not parts:
-        return Loaded(lines=0, sum=Decimal(0), signatures=frozenset(), new_signatures=frozenset())
-    cells = pl.concat(parts).group_by("signature_id", "day").agg(pl.col("lines", "credit", "debit").sum()).sort("signature_id", "day")
-    _copy(COPY_ROLLUPS, cells.select(pl.lit(version.pk), "signature_id", "day", pl.lit(""), "lines", "credit", "debit"))
+    # Three blocks are under way at once: one is parsed, one is written as text here, one is taken by the database.
+    with ThreadPoolExecutor(1, "parse") as parser, Copier(connection) as copier:
+        waiting = parser.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = parser.submit(next, blocks, None)
+            frame, read = block
+            if unknown := signatures.unknown_in(frame):
+                copier.wait()
+                signatures.learn(unknown)
+            typed = signatures.apply(frame)
+            copier.copy(COPY_LINES, typed.select(pl.lit(version.pk).alias("version_id"), *STORED[1:]))
+            parts.append(_rolled_up(typed, zone))
+            lines += frame.height
+            say(read)
+        if not parts:
+            return Loaded(lines=0, sum=Decimal(0), signatures=frozenset(), new_signatures=frozenset())
+        cells = pl.concat(parts).group_by("signature_id", "day").agg(pl.col("lines", "credit", "debit").sum()).sort("signature_id", "day")
+        leg = pl.lit("").alias("leg")
+        copier.copy(COPY_ROLLUPS, cells.select(pl.lit(version.pk).alias("version_id"), "signature_id", "day", leg, "lines", "credit", "debit"))
     return Loaded(
         lines=lines,
         sum=cells["credit"].sum() - cells["debit"].sum(),
         signatures=frozenset(cells["signature_id"]),
         new_signatures=frozenset(signatures.new),
     )
+
+
+class Copier:
+    """COPY in a thread of its own, one at a time, on the connection of the transaction. `wait` before using the connection."""
+
+    def __init__(self, connection: BaseDatabaseWrapper):
+        connection.ensure_connection()
+        self.connection = connection.connection
+        self.thread = ThreadPoolExecutor(1, "copy")
+        self.under_way: Future | None = None
+
+    def copy(self, statement: str, rows: pl.DataFrame) -> None:
+        data = _as_copy_text(rows)
+        self.wait()
+        self.under_way = self.thread.submit(self._copy, statement, data)
+
+    def wait(self) -> None:
+        """Until the database has taken what was given; raises what it said."""
+        if self.under_way:
+            self.under_way.result()
+            self.under_way = None
+
+    def __enter__(self) -> "Copier":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        with self.thread:
+            self.wait()
+
+    def _copy(self, statement: str, data: bytes) -> None:
+        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(data)
 
 
 class Signatures:
@@ -67,16 +109,19 @@ class Signatures:
         self.by_spelling = pl.DataFrame(schema={**dict.fromkeys(SPELLING, pl.String), "signature_id": pl.Int64})
         self.new: set[int] = set()
 
+    def unknown_in(self, frame: pl.DataFrame) -> list[tuple[str, ...]]:
+        """Spellings not met so far."""
+        return frame.select(SPELLING).unique().join(self.by_spelling, on=SPELLING, how="anti").rows()
+
+    def learn(self, spellings: list[tuple[str, ...]]) -> None:
+        """Give each spelling its signature; one that the company never had is written."""
+        keys = {spelling: signature_key(*spelling) for spelling in sorted(spellings)}
+        self._add({key: spelling for spelling, key in keys.items() if key not in self.by_key})
+        found = [(*spelling, self.by_key[key]) for spelling, key in keys.items()]
+        self.by_spelling = pl.concat([self.by_spelling, pl.DataFrame(found, schema=self.by_spelling.schema, orient="row")])
+
     def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame with `signature_id`; signatures seen for the first time are written."""
-        unknown = frame.select(SPELLING).unique().join(self.by_spelling, on=SPELLING, how="anti").rows()
-        if unknown:
-            keys = {spelling: signature_key(*spelling) for spelling in sorted(unknown)}
-            self._add({key: spelling for spelling, key in keys.items() if key not in self.by_key})
-            found = pl.DataFrame(
-                [(*spelling, self.by_key[key]) for spelling, key in keys.items()], schema=self.by_spelling.schema, orient="row"
-            )
-            self.by_spelling = pl.concat([self.by_spelling, found])
+        """The frame with `signature_id`."""
         return frame.join(self.by_spelling, on=SPELLING, how="left", maintain_order="left")
 
     def _add(self, spellings: dict[str, tuple[str, ...]]) -> None:
@@ -96,15 +141,6 @@ class Signatures:
         self.new |= {signature.pk for signature in added}
 
 
-def _one_ahead(blocks: Iterator) -> Iterator:
-    """The next block is parsed while the database takes this one: two cores, two blocks in memory."""
-    with ThreadPoolExecutor(1, "parse") as parser:
-        waiting = parser.submit(next, blocks, None)
-        while (block := waiting.result()) is not None:
-            waiting = parser.submit(next, blocks, None)
-            yield block
-
-
 def _rolled_up(typed: pl.DataFrame, zone: str) -> pl.DataFrame:
     day = pl.col("posted_at").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date()
     amount = pl.col("amount")
@@ -115,12 +151,10 @@ def _rolled_up(typed: pl.DataFrame, zone: str) -> pl.DataFrame:
     )
 
 
-def _copy(statement: str, rows: pl.DataFrame) -> None:
-    """COPY in text format, where a backslash in a value must be doubled and an empty number is \\N."""
+def _as_copy_text(rows: pl.DataFrame) -> bytes:
+    """COPY's text format, where a backslash in a value is doubled and an absent number is \\N."""
     texts = [name for name in TEXTS if name in rows.columns]
     if texts:
         rows = rows.with_columns(pl.col(texts).str.replace_all("\\", "\\\\", literal=True))
-    data = rows.write_csv(separator="\t", quote_style="never", include_header=False, null_value="\\N",
-                          datetime_format="%Y-%m-%d %H:%M:%S+00")
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(data)
+    return rows.write_csv(separator="\t", quote_style="never", include_header=False, null_value="\\N",
+                          datetime_format="%Y-%m-%d %H:%M:%S+00").encode()

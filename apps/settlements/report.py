@@ -17,7 +17,7 @@ import polars as pl
 
 from apps.settlements.layout import COLUMNS, Unreadable, split_header
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 LINE_ENDS = {"CRLF": b"\r\n", "LF": b"\n", "CR": b"\r"}
 # Name as shown -> (pattern, strptime). Real files: vocabulary section 4. The date style does not imply the decimal style.
 DATE_STYLES = {
