@@ -5,7 +5,7 @@ import pytest
 
 
 def eventually(condition: Callable[[], object], what: str, seconds: float = 30) -> object:
-    """Wait for a condition, however long the machine takes; fail in words at the deadline. Returns what made it true."""
+    """Wait for a condition and return what made it true; at the deadline fail in words."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
