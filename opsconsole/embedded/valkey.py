@@ -48,6 +48,7 @@ def ready(places: Places) -> bool:
 
 def start(places: Places) -> None:
     stop(places)  # alive, but it does not answer
+    (_folder(places) / "valkey.pid").unlink(missing_ok=True)
     log = places.home / "logs" / "valkey.log"
     settings = places.home / "valkey.conf"
     settings.write_text(SETTINGS.format(sockets=places.sockets, folder=_folder(places), log=log))

@@ -96,6 +96,7 @@ def test_a_lock_file_that_names_another_process_is_stale(installation):
     for lock in (installation.places.home / "postgres/postmaster.pid", installation.places.home / "valkey/valkey.pid"):
         lock.write_text(f"{os.getpid()}\n")
     assert kept(ensure(installation)) == "Tie-out"
+    assert installation.manage("services", "stop") == (0, "Stopped PostgreSQL 18 and Valkey 9.\n")
 
 
 def test_a_half_made_data_folder_is_made_again(installation):
