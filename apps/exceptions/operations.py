@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -97,7 +96,11 @@ def perform(*, case: Case, action: Action, actor: User, data: Any, digest: str) 
     except DetectorFailed as failure:
         log.exception("The detector of %s failed, so %s of case %s was undone", failure.kind.code, action.name, case.pk)
         raise
-    transaction.on_commit(partial(tasks.sweep_entity_task.delay, case.entity_id), robust=True)
+
+    def sweep_the_rest() -> None:
+        tasks.sweep_entity_task.delay(case.entity_id)
+
+    transaction.on_commit(sweep_the_rest, robust=True)  # without a broker the regular sweep finds it
     return outcome
 
 

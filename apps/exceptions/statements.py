@@ -34,52 +34,53 @@ OPENINGS = f"SELECT c.subject, c.opened_at FROM exceptions_case c WHERE {LIVE_WI
 INTO_AUDIT = "INSERT INTO core_auditentry (actor_id, actor_name, entity_id, verb, subject, before, after, reason)"
 
 
-def _weight(row: str) -> str:
+def _weight(prefix: str) -> str:
     """What the audit says of a case's weight; money is text with its currency beside it."""
-    return f"'lines', {row}.lines, 'stake', {row}.stake::text, 'currency', {row}.currency"
+    return f"'lines', {prefix}lines, 'stake', {prefix}stake::text, 'currency', {prefix}currency"
 
+
+WAS = "c.id, c.state AS was_state, c.lines AS was_lines, c.stake AS was_stake, c.currency AS was_currency"
 
 # The team stays: a case that was handed over is not moved back.
 REFRESH = f"""
-    WITH was AS (
-        SELECT c.id, c.lines, c.stake, c.currency
-        FROM exceptions_case c JOIN sweep_found f ON f.subject = c.subject
-        WHERE {LIVE_WITHIN}
-            AND (c.holds_back, {", ".join(f"c.{name}" for name in FIGURES)})
-                IS DISTINCT FROM (%(holds_back)s, {", ".join(f"f.{name}" for name in FIGURES)})
-    ), refreshed AS (
+    WITH refreshed AS (
         UPDATE exceptions_case c
-        SET holds_back = %(holds_back)s, {", ".join(f"{name} = f.{name}" for name in FIGURES)}
-        FROM was, sweep_found f
-        WHERE c.id = was.id AND f.subject = c.subject
-        RETURNING c.id, c.lines, c.stake, c.currency
+        SET holds_back = %(holds_back)s, {", ".join(f"{name} = other.{name}" for name in FIGURES)}
+        FROM (
+            SELECT {WAS}, {", ".join(f"f.{name}" for name in FIGURES)}
+            FROM exceptions_case c JOIN sweep_found f ON f.subject = c.subject
+            WHERE {LIVE_WITHIN}
+                AND (c.holds_back, {", ".join(f"c.{name}" for name in FIGURES)})
+                    IS DISTINCT FROM (%(holds_back)s, {", ".join(f"f.{name}" for name in FIGURES)})
+        ) other
+        WHERE c.id = other.id
+        RETURNING c.id, c.lines, c.stake, c.currency, was_lines, was_stake, was_currency
     ), audited AS (
         {INTO_AUDIT}
-        SELECT NULL, 'opsconsole', %(entity)s, 'case.changed', 'case:' || r.id,
-            jsonb_build_object({_weight("was")}), jsonb_build_object({_weight("r")}), ''
-        FROM refreshed r JOIN was USING (id)
-        WHERE (r.lines, r.stake, r.currency) IS DISTINCT FROM (was.lines, was.stake, was.currency)
+        SELECT NULL, 'opsconsole', %(entity)s, 'case.changed', 'case:' || id,
+            jsonb_build_object({_weight("was_")}), jsonb_build_object({_weight("")}), ''
+        FROM refreshed
+        WHERE (lines, stake, currency) IS DISTINCT FROM (was_lines, was_stake, was_currency)
     )
     SELECT id FROM refreshed
 """
 
 END = f"""
-    WITH was AS (
-        SELECT c.id, c.state, c.lines, c.stake, c.currency
-        FROM exceptions_case c
-        WHERE {LIVE_WITHIN} AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
-    ), ended AS (
+    WITH ended AS (
         UPDATE exceptions_case c
         SET state = %(end_state)s, ended_at = %(now)s, ended_by_id = %(actor)s, ending = %(ending)s,
             claimed_by_id = NULL, claimed_until = NULL, snoozed_until = NULL
-        FROM was WHERE c.id = was.id
-        RETURNING c.id, c.state, c.ending
+        FROM (
+            SELECT {WAS} FROM exceptions_case c
+            WHERE {LIVE_WITHIN} AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
+        ) gone
+        WHERE c.id = gone.id
+        RETURNING c.id, c.state, c.ending, was_state, was_lines, was_stake, was_currency
     ), audited AS (
         {INTO_AUDIT}
-        SELECT %(actor)s, %(actor_name)s, %(entity)s, 'case.' || e.state, 'case:' || e.id,
-            jsonb_build_object('state', was.state, {_weight("was")}),
-            jsonb_build_object('state', e.state) || e.ending, ''
-        FROM ended e JOIN was USING (id)
+        SELECT %(actor)s, %(actor_name)s, %(entity)s, 'case.' || state, 'case:' || id,
+            jsonb_build_object('state', was_state, {_weight("was_")}), jsonb_build_object('state', state) || ending, ''
+        FROM ended
     )
     SELECT id FROM ended
 """
@@ -111,9 +112,9 @@ OPEN = f"""
         RETURNING id, lines, stake, currency, earlier_id
     ), audited AS (
         {INTO_AUDIT}
-        SELECT NULL, 'opsconsole', %(entity)s, 'case.opened', 'case:' || o.id, '{{}}',
-            jsonb_build_object({_weight("o")}, 'earlier', o.earlier_id), ''
-        FROM opened o
+        SELECT NULL, 'opsconsole', %(entity)s, 'case.opened', 'case:' || id, '{{}}',
+            jsonb_build_object({_weight("")}, 'earlier', earlier_id), ''
+        FROM opened
     )
     SELECT id FROM opened
 """

@@ -6,7 +6,8 @@ from django.db import migrations
 # One function per event: a transition table exists only for the events it belongs to. Keys are locked in one order, so two
 # sweeps that touch the same groups cannot deadlock.
 FOLLOW = """
-    CREATE FUNCTION exceptions_tally_{event}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+    CREATE FUNCTION exceptions_tally_{event}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path = public, pg_temp AS $$
     BEGIN
         INSERT INTO exceptions_tally AS t (entity_id, team, type, state, diagnosis, currency, cases, stake)
         SELECT entity_id, team, type, state, diagnosis, currency, sum(n), sum(n * stake)
