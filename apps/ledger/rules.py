@@ -121,11 +121,15 @@ class Part:
 
 @dataclass
 class Line:
-    """`amount` is signed (above zero: credit). Without an account the label says what is missing."""
+    """`amount` is signed (above zero: credit). Without an account the label says what is missing; `missing_tax` is the
+
+    subject of a missing tax code, empty where the account itself is missing.
+    """
 
     account: int | None
     label: str
     tax_code: int | None = None
+    missing_tax: str = ""
     amount: Decimal = ZERO
     parts: list[Part] = field(default_factory=list)
 
@@ -162,6 +166,11 @@ CLEARING, CARRIED_FORWARD = "clearing", "carried-forward"
 ROLE_NAMES = {CLEARING: "Amazon clearing", CARRIED_FORWARD: "Carried forward"}
 
 
+def tax_subject(tax_class: str, leg: str) -> str:
+    """Names a class of fees on a leg: what a missing tax code is about."""
+    return f"{tax_class} | {leg}"
+
+
 def month_of(day: date) -> date:
     return day.replace(day=1)
 
@@ -196,7 +205,9 @@ def drafts(portions: Iterable[Portion], *, end: date, books: Books, round_half_u
     last.dated = end
     last.lines.append(_role_line(CLEARING, -_balance(last), books))
     for draft in (*earlier, last):
-        draft.lines.sort(key=lambda line: (line.account is None, books.codes.get(line.account, ""), line.label, line.tax_code or 0))
+        draft.lines.sort(
+            key=lambda line: (line.account is None, books.codes.get(line.account, ""), line.label, line.tax_code or 0)
+        )
     return [*earlier, last]
 
 
@@ -206,8 +217,8 @@ def _month(month: date, portions: list[Portion], books: Books, round_half_up: Ro
     parts: dict[tuple, Part] = {}
     for portion in portions:
         tax = _tax(portion, books)
-        key, label = _place(portion, tax, books)
-        line = lines.setdefault(key, Line(account=key[0], label=label, tax_code=key[1]))
+        key, line = _place(portion, tax, books)
+        line = lines.setdefault(key, line)
         default_taken = tax is not None and tax.default_taken
         part_key = (key, portion.cause, portion.leg, default_taken)
         if part_key not in parts:
@@ -231,18 +242,19 @@ def _tax(portion: Portion, books: Books) -> TaxDecision | None:
     return books.tax_classes[portion.posting.tax_class].decide(portion.leg, portion.day)
 
 
-def _place(portion: Portion, tax: TaxDecision | None, books: Books) -> tuple[tuple, str]:
-    """The line that a portion belongs to, as (account, tax code, what else keeps lines apart), and that line's label."""
+def _place(portion: Portion, tax: TaxDecision | None, books: Books) -> tuple[tuple, Line]:
+    """The line that a portion belongs to, still empty, and its key: account, tax code, and what else keeps lines apart."""
     if portion.posting is None:
-        return (None, None, portion.cause), f"No account: {portion.label}"
+        return (None, None, portion.cause), Line(None, f"No account: {portion.label}")
     if tax and tax.code is None:
         name = books.tax_classes[portion.posting.tax_class].name
-        return (None, None, f"{name} {tax.leg}"), f"No tax code: {name}, {tax.leg}"
+        subject = tax_subject(name, tax.leg)
+        return (None, None, subject), Line(None, f"No tax code: {name}, {tax.leg}", missing_tax=subject)
     account, code = portion.posting.account, tax.code if tax else None
+    label = books.names[account]
     if books.has_role(account, RESERVE):
-        side = "Reserve, given back" if portion.amount > 0 else "Reserve, kept"
-        return (account, code, side), side
-    return (account, code, ""), books.names[account]
+        label = "Reserve, given back" if portion.amount > 0 else "Reserve, kept"
+    return (account, code, label), Line(account, label, code)
 
 
 def _take_tax_out(lines: dict[tuple, Line], books: Books, round_half_up: Rounding) -> None:
@@ -252,7 +264,9 @@ def _take_tax_out(lines: dict[tuple, Line], books: Books, round_half_up: Roundin
         if code is None or code.account is None or not code.rate:
             continue
         line.amount, tax = split_tax(line.amount, code.rate, round_half_up)
-        collected = lines.setdefault((code.account, None, ""), Line(account=code.account, label=books.names[code.account]))
+        collected = lines.setdefault(
+            (code.account, None, books.names[code.account]), Line(code.account, books.names[code.account])
+        )
         collected.amount += tax
 
 

@@ -69,13 +69,15 @@ def books_of(entity: Entity) -> ledger.Books:
                 found.name,
                 found.default_leg,
                 tuple(
-                    ledger.TaxRule(rule.leg, rule.period.lower, rule.period.upper, rule.tax_code_id) for rule in found.rules.all()
+                    ledger.TaxRule(rule.leg, rule.period.lower, rule.period.upper, rule.tax_code_id)
+                    for rule in found.rules.all()
                 ),
             )
             for found in classes
         },
         tax_codes={
-            code.pk: ledger.TaxCode(code.pk, code.name, code.rate, code.account_id) for code in TaxCode.objects.filter(entity=entity)
+            code.pk: ledger.TaxCode(code.pk, code.name, code.rate, code.account_id)
+            for code in TaxCode.objects.filter(entity=entity)
         },
     )
 
@@ -89,10 +91,13 @@ def compute(
     names = {row.pk: str(row) for row in FeeSignature.objects.filter(rollups__version__in=ids).distinct()}
     mapped_by = Resolution.objects.filter(signature=OuterRef("signature"), period__contains=OuterRef("day"))
     rollups = RollUp.objects.filter(version__in=ids).annotate(
-        account=Subquery(mapped_by.values("rule__account")[:1]), tax_class=Subquery(mapped_by.values("rule__tax_class")[:1])
+        account=Subquery(mapped_by.values("rule__account")[:1]),
+        tax_class=Subquery(mapped_by.values("rule__tax_class")[:1]),
     )
     fields = ("version", "signature", "day", "leg", "lines", "credit", "debit", "account", "tax_class")
-    for version, signature, day, leg, lines, credit, debit, account, tax_class in rollups.order_by(*fields[:4]).values_list(*fields):
+    for version, signature, day, leg, lines, credit, debit, account, tax_class in rollups.order_by(
+        *fields[:4]
+    ).values_list(*fields):
         if spans is not None and signature in spans:
             posting = _posting(spans[signature], day)
         else:
@@ -121,6 +126,12 @@ def buildable(entity: Entity) -> QuerySet[SettlementVersion]:
     return versions.exclude(settlement__in=closed).select_related("settlement").order_by("settlement__settlement_id")
 
 
+def using_class(entity: Entity, tax_class: TaxClass) -> QuerySet[SettlementVersion]:
+    """Those of them in which a rule taxes something by this class."""
+    signatures = Resolution.objects.filter(rule__tax_class=tax_class).values("signature")
+    return buildable(entity).filter(rollups__signature__in=signatures).distinct()
+
+
 @transaction.atomic
 def rebuild(version_ids: Collection[int]) -> None:
     """Build the drafts of these versions' settlements anew, and drop those of a settlement that is taken no longer."""
@@ -131,7 +142,9 @@ def rebuild(version_ids: Collection[int]) -> None:
         payouts = compute(entity, list(buildable(entity).filter(settlement__in=settlements)), books=books_of(entity))
         _write(entity, payouts)
         stale = Journal.objects.filter(of_settlement__version__settlement__in=settlements, state__in=OPEN_STATES)
-        stale.exclude(key__in=[key_of(payout.settlement, draft) for payout in payouts for draft in payout.drafts]).delete()
+        stale.exclude(
+            key__in=[key_of(payout.settlement, draft) for payout in payouts for draft in payout.drafts]
+        ).delete()
 
 
 def _write(entity: Entity, payouts: list[Payout]) -> None:
@@ -157,7 +170,10 @@ def _write(entity: Entity, payouts: list[Payout]) -> None:
         update_fields=["period", "dated", "state", "default_leg_lines", "default_leg_amount", "built_at"],
     )
     SettlementJournal.objects.bulk_create(
-        [SettlementJournal(version=payout.version, journal=journal) for (payout, _), journal in zip(drafts, journals, strict=True)],
+        [
+            SettlementJournal(version=payout.version, journal=journal)
+            for (payout, _), journal in zip(drafts, journals, strict=True)
+        ],
         batch_size=BATCH,
         update_conflicts=True,
         unique_fields=["journal"],
@@ -165,7 +181,11 @@ def _write(entity: Entity, payouts: list[Payout]) -> None:
     )
     JournalPart.objects.filter(journal_line__journal__in=journals).delete()
     JournalLine.objects.filter(journal__in=journals).delete()
-    built = [(journal, line, number) for journal, (_, draft) in zip(journals, drafts, strict=True) for number, line in enumerate(draft.lines, 1)]
+    built = [
+        (journal, line, number)
+        for journal, (_, draft) in zip(journals, drafts, strict=True)
+        for number, line in enumerate(draft.lines, 1)
+    ]
     rows = JournalLine.objects.bulk_create(
         [
             JournalLine(

@@ -88,7 +88,9 @@ def read(source: TextIO, name: str) -> list[Leg]:
             found[leg[0]] = leg
     if faults:
         more = [f"{len(faults) - FAULTS_SHOWN:,} more lines cannot be read."] if len(faults) > FAULTS_SHOWN else []
-        raise Refused("\n".join([*faults[:FAULTS_SHOWN], *more, "Nothing was changed."]), field="file", code="legs-unreadable")
+        raise Refused(
+            "\n".join([*faults[:FAULTS_SHOWN], *more, "Nothing was changed."]), field="file", code="legs-unreadable"
+        )
     return list(found.values())
 
 

@@ -47,11 +47,14 @@ def resolve(entity: Entity, signature_ids: Collection[int] | None) -> set[int]:
         existing = existing.filter(signature__in=signature_ids)
     rules = rules_of(entity)
     wanted = {
-        (signature.pk, span, rule.id) for signature in signatures for span, rule in resolve_spans(rules, Signature.of(signature))
+        (signature.pk, span, rule.id)
+        for signature in signatures
+        for span, rule in resolve_spans(rules, Signature.of(signature))
     }
     found = {(row.signature_id, span_of(row.period), row.rule_id): row.pk for row in existing}
     Resolution.objects.filter(pk__in=[found[key] for key in found.keys() - wanted]).delete()
     Resolution.objects.bulk_create(
-        Resolution(signature_id=signature, period=range_of(span), rule_id=rule) for signature, span, rule in sorted(wanted - found.keys(), key=repr)
+        Resolution(signature_id=signature, period=range_of(span), rule_id=rule)
+        for signature, span, rule in sorted(wanted - found.keys(), key=repr)
     )
     return {signature for signature, _, _ in wanted ^ found.keys()}

@@ -32,7 +32,9 @@ def clean(text: str) -> str:
 def signature_key(
     marketplace: str, transaction_type: str, amount_type: str, amount_description: str, treatment: str
 ) -> str:
-    return " | ".join(clean(part) for part in (marketplace, transaction_type, amount_type, amount_description, treatment))
+    return " | ".join(
+        clean(part) for part in (marketplace, transaction_type, amount_type, amount_description, treatment)
+    )
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,10 @@ def exactness(pattern: Signature) -> tuple:
         said = (1, len(description)) if description != ENDING else (0, 0)
     else:
         said = (2, 0) if description else (0, 0)
-    return (*said, *(bool(getattr(pattern, f)) for f in ("amount_type", "transaction_type", "treatment", "marketplace")))
+    return (
+        *said,
+        *(bool(getattr(pattern, f)) for f in ("amount_type", "transaction_type", "treatment", "marketplace")),
+    )
 
 
 def rank(rule: Rule) -> tuple:
@@ -146,7 +151,11 @@ def explain(signature: Signature, rules: Iterable[Rule], day: date) -> Explanati
     if winner is None:
         return Explanation(None, "No rule matches on this day." if matching else "No rule matches.", losers)
     others = sum(day in rule.span for rule, _ in losers)
-    words = f"It names {_named(winner.pattern)}." if others == 0 else f"The most exact of {others + 1}: it names {_named(winner.pattern)}."
+    words = (
+        f"It names {_named(winner.pattern)}."
+        if others == 0
+        else f"The most exact of {others + 1}: it names {_named(winner.pattern)}."
+    )
     return Explanation(winner, words, losers)
 
 
@@ -161,7 +170,8 @@ def family(description: str) -> str:
 
 def is_free_text(signature: Signature) -> bool:
     return any(
-        (signature.transaction_type, signature.amount_type) == family[:2] and signature.amount_description.startswith(family[2])
+        (signature.transaction_type, signature.amount_type) == family[:2]
+        and signature.amount_description.startswith(family[2])
         for family in FREE_TEXT
     )
 
@@ -174,7 +184,10 @@ def _named(pattern: Signature) -> str:
         parts.append(f"how the amount-description begins ({description})")
     elif description and description != ENDING:
         parts.append("the whole amount-description")
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "nothing, so it takes everything"
+    return (
+        " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        or "nothing, so it takes everything"
+    )
 
 
 def _why_not(rule: Rule, winner: Rule | None, day: date) -> str:

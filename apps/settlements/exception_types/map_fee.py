@@ -1,0 +1,245 @@
+"""The action that gives a fee an account: its form, what it would do, doing it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import Min
+
+from apps.core.errors import Refused
+from apps.core.models import User
+from apps.core.permissions import MAP_FEES
+from apps.exceptions.models import Case
+from apps.exceptions.types import Action, Plan
+from apps.ledger.models import Account, TaxClass
+from apps.ledger.rules import Portion
+from apps.settlements import journals, operations
+from apps.settlements.models import FeeSignature, RollUp, Treatment
+from apps.settlements.plans import Comparison, compare, digest, sums
+from apps.settlements.resolutions import as_rule, lock_mapping, rules_of
+from apps.settlements.rules import (
+    Rule,
+    Signature,
+    Span,
+    exactness,
+    family,
+    is_free_text,
+    matches,
+    resolve_spans,
+)
+from apps.settlements.suggestions import suggest
+
+NO_TAX = "none"
+HERE, EVERYWHERE = "here", "everywhere"
+EXACT, FAMILY = "exact", "family"
+CLEARS = ("settlement.fee-unmapped", "ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
+
+
+def signature_of(case: Case) -> FeeSignature:
+    return FeeSignature.objects.get(entity=case.entity_id, key=case.subject)
+
+
+def first_day(signature: FeeSignature) -> date | None:
+    """The day of the first line that waits for an account."""
+    cells = RollUp.objects.taken().unmapped().filter(signature=signature)
+    return cells.aggregate(first=Min("day"))["first"]
+
+
+class MapFeeForm(forms.Form):
+    account = forms.ModelChoiceField(Account.objects.none(), label="Ledger account", empty_label="Choose an account")
+    tax = forms.ChoiceField(label="Tax inside the amount")
+    where = forms.ChoiceField(label="Where it applies")
+    match = forms.ChoiceField(label="Which amount-description")
+    since = forms.DateField(label="From", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+    reason = forms.CharField(label="Reason, for the audit trail", max_length=240)
+
+    def __init__(self, case: Case, actor: User, data: Any = None):
+        self.signature = signature_of(case)
+        self.case = case
+        super().__init__(data, initial=None if data else self._initial())
+        self.fields["account"].queryset = Account.objects.filter(entity=case.entity_id)
+        classes = TaxClass.objects.filter(entity=case.entity_id)
+        self.fields["tax"].choices = [
+            ("", "Choose the tax"),
+            (NO_TAX, "No tax on it"),
+            *((each.pk, str(each)) for each in classes),
+        ]
+        self.fields["tax"].help_text = "A class taxes by day and leg: see the tax rules of the chart."
+        everywhere = (EVERYWHERE, "All marketplaces")
+        here = (HERE, self.signature.marketplace)
+        self.fields["where"].choices = [everywhere, here] if self.signature.marketplace else [everywhere]
+        name = self.signature.amount_description
+        self.fields["match"].choices = [
+            (EXACT, f"Only {name}" if name else "Only without a description"),
+            *self._families(),
+        ]
+        first = self._first_day()
+        if first:
+            self.fields["since"].help_text = f"First line: {first.day} {first:%b %Y}"
+
+    def _families(self) -> list[tuple[str, str]]:
+        return (
+            [(FAMILY, f"All that begin with {self.pattern_of_family()}")] if self.signature.amount_description else []
+        )
+
+    def pattern_of_family(self) -> str:
+        """A family of free text is everything of its amount-type; another one begins as this name does."""
+        free = is_free_text(Signature.of(self.signature))
+        return "*" if free else family(self.signature.amount_description)
+
+    def _first_day(self) -> date | None:
+        if not hasattr(self, "_first"):
+            self._first = first_day(self.signature)
+        return self._first
+
+    def _initial(self) -> dict[str, Any]:
+        found = suggest(self.signature, self.case.currency)
+        initial = {
+            "where": EVERYWHERE,
+            "match": FAMILY if is_free_text(Signature.of(self.signature)) else EXACT,
+            "since": self._first_day(),
+        }
+        if found:
+            initial |= {
+                "account": found.account.pk,
+                "tax": found.tax_class.pk if found.tax_class else NO_TAX,
+                "reason": f"As suggested: like {found.like}",
+            }
+        return initial
+
+    def clean_tax(self) -> TaxClass | None:
+        """None is a person's choice, "No tax on it"; not choosing is a fault."""
+        chosen = self.cleaned_data["tax"]
+        return None if chosen == NO_TAX else TaxClass.objects.get(pk=chosen, entity=self.case.entity_id)
+
+    def clean(self) -> dict[str, Any]:
+        """Add the pattern of the rule, and check that such a rule can be saved."""
+        cleaned = super().clean()
+        if not self.errors:
+            cleaned["pattern"] = {
+                "marketplace": self.signature.marketplace if cleaned["where"] == HERE else "",
+                "transaction_type": self.signature.transaction_type,
+                "amount_type": self.signature.amount_type,
+                "amount_description": self.pattern_of_family()
+                if cleaned["match"] == FAMILY
+                else self.signature.amount_description,
+                "treatment": "" if self.signature.treatment == Treatment.NONE else self.signature.treatment,
+            }
+            cleaned["entity"] = self.case.entity
+            try:
+                operations.new_rule(**_rule_fields(cleaned), actor=None, rules=rules_of(self.case.entity))
+            except Refused as refused:
+                raise ValidationError({refused.field: refused.words}) from refused
+        return cleaned
+
+
+def _rule_fields(cleaned: dict[str, Any]) -> dict[str, Any]:
+    fields = {name: cleaned[name] for name in ("entity", "pattern", "since", "account", "reason")}
+    return fields | {"tax_class": cleaned["tax"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapFeePlan:
+    """What the preview shows."""
+
+    comparison: Comparison
+    rule: str
+    cases: int
+    overlaps: list[str]
+    warnings: list[str]
+
+
+def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
+    """Recompute the drafts concerned as the new rule would map them."""
+    entity = case.entity
+    if connection.in_atomic_block:  # inside perform nothing may change between the plan and the deed
+        lock_mapping(entity.pk)
+    rules = rules_of(entity)
+    proposed = as_rule(operations.new_rule(**_rule_fields(cleaned), actor=actor, rules=rules))
+    matched = [
+        row
+        for row in FeeSignature.objects.filter(entity=entity).order_by("pk")
+        if matches(proposed.pattern, Signature.of(row))
+    ]
+    spans = {row.pk: resolve_spans([*rules, proposed], Signature.of(row)) for row in matched}
+    versions = list(journals.buildable(entity).filter(rollups__signature__in=matched).distinct())
+    books = journals.books_of(entity)
+    before = journals.compute(entity, versions, books=books)
+    after = journals.compute(entity, versions, books=books, spans=spans)
+    comparison = compare(entity, before, after)
+    cells = [cell for payout in after for cell in payout.cells if cell.cause in spans]
+    detail = MapFeePlan(
+        comparison=comparison,
+        rule=_rule_words(cleaned["pattern"], cleaned["since"]),
+        cases=_cases_closed(case, matched, cells),
+        overlaps=_overlaps(rules, proposed, matched),
+        warnings=_warnings(cleaned["account"], cells),
+    )
+    count, journal_count = comparison.lines, comparison.journals
+    freed = f" and frees {comparison.freed_words}" if comparison.freed else ""
+    return Plan(
+        effect=f"Map the fee and rebuild {journal_count} journal{'' if journal_count == 1 else 's'}",
+        says=f"Maps {count:,} line{'' if count == 1 else 's'} ({sums(comparison.gross)}) to {cleaned['account'].code}{freed}. "
+        "One step: all of it or none of it.",
+        digest=digest(proposed, cleaned["reason"], sorted(rules, key=lambda rule: rule.id), books, before),
+        detail={"map": detail},
+    )
+
+
+def run(case: Case, actor: User, cleaned: dict[str, Any]) -> str:
+    mapped = operations.map_fee(**_rule_fields(cleaned), actor=actor)
+    verb = "line now posts" if mapped.lines == 1 else "lines now post"
+    return f"Mapped. {mapped.lines:,} {verb} to {cleaned['account'].code}."
+
+
+def _cases_closed(case: Case, matched: list[FeeSignature], cells: list[Portion]) -> int:
+    still = {cell.cause for cell in cells if cell.posting is None}
+    keys = [row.key for row in matched if row.pk not in still]
+    return Case.objects.live().filter(entity=case.entity_id, type=case.type, subject__in=keys).count()
+
+
+def _overlaps(rules: list[Rule], proposed: Rule, matched: list[FeeSignature]) -> list[str]:
+    """Other rules that match the same fees on the same days, in words: who wins."""
+    signatures = [Signature.of(row) for row in matched]
+    found = []
+    for rule in rules:
+        if not rule.span.meets(Span(proposed.span.since, proposed.span.until)):
+            continue
+        if any(matches(rule.pattern, signature) for signature in signatures):
+            stronger = exactness(rule.pattern) > exactness(proposed.pattern)
+            name = " / ".join(part for part in vars(rule.pattern).values() if part) or "everything"
+            found.append(
+                f"{name}: more exact, it keeps what it maps" if stronger else f"{name}: less exact, this rule wins"
+            )
+    return found
+
+
+def _warnings(account: Account, cells: list[Portion]) -> list[str]:
+    charges = sum(cell.debit for cell in cells) > sum(cell.credit for cell in cells)
+    if charges and account.kind == Account.Kind.INCOME:
+        return [
+            f"These are charges, and {account} is an income account. Right for refunds and promotions, wrong for fees."
+        ]
+    if not charges and account.kind == Account.Kind.EXPENSE:
+        return [f"These are credits, and {account} is an expense account. Right for fees given back, wrong for income."]
+    return []
+
+
+def _rule_words(pattern: dict[str, str], since: date) -> str:
+    name = " / ".join(pattern[part] or "any" for part in ("transaction_type", "amount_type", "amount_description"))
+    return f"{name}, {pattern['marketplace'] or 'all marketplaces'}, from {since.day} {since:%b %Y}"
+
+
+MAP_FEE = Action(
+    name="map-fee",
+    label="Give it an account",
+    permission=MAP_FEES,
+    form=MapFeeForm,
+    preview=preview,
+    run=run,
+    clears=CLEARS,
+    template="cases/fee_plan.html",
+)

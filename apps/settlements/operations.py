@@ -1,0 +1,199 @@
+"""What people change about the mapping: each verb is atomic, audited, and rebuilds the drafts it touches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import transaction
+from django.db.backends.postgresql.psycopg_any import DateRange
+from django.db.models import Sum
+
+from apps.core.errors import NotAllowed, Refused
+from apps.core.models import AuditEntry, Entity, User
+from apps.core.permissions import TAKE_FILES
+from apps.exceptions.sweep import sweep_each
+from apps.exceptions.types import Scope
+from apps.integrations.models import Connection
+from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
+from apps.settlements import journals, legs
+from apps.settlements.models import FeeRule, FeeSignature, RollUp
+from apps.settlements.resolutions import as_rule, lock_mapping, range_of, resolve, rules_of
+from apps.settlements.rules import Rule, Signature, Span, matches
+
+PERSON = "person"
+TAX_TYPES = ("ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapped:
+    """A new rule, how many waiting lines it gave an account, and how many settlements' drafts were rebuilt."""
+
+    rule: FeeRule
+    lines: int
+    settlements: int
+
+
+def new_rule(
+    *,
+    entity: Entity,
+    pattern: Mapping[str, str],
+    since: date,
+    account: Account,
+    tax_class: TaxClass | None,
+    reason: str,
+    actor: User,
+    rules: Sequence[Rule],
+) -> FeeRule:
+    """The rule as it would be saved. It ends where a later one of the same pattern begins.
+
+    Refused where a rule of the same pattern is in force already: two accounts for one fee on one day are a mistake.
+    """
+    row = FeeRule(
+        entity=entity,
+        **pattern,
+        period=DateRange(since, None, "[)"),
+        account=account,
+        tax_class=tax_class,
+        source=PERSON,
+        reason=reason,
+        made_by=actor,
+    )
+    same = [rule for rule in rules if rule.pattern == Signature.of(row)]
+    if any(since in rule.span for rule in same):
+        raise Refused(
+            "A rule with this very pattern is in force on that day already.", field="since", code="rule-there"
+        )
+    later = [rule.span.since for rule in same if rule.span.since and rule.span.since > since]
+    row.period = range_of(Span(since, min(later, default=None)))
+    return row
+
+
+@transaction.atomic
+def map_fee(
+    *,
+    entity: Entity,
+    pattern: Mapping[str, str],
+    since: date,
+    account: Account,
+    tax_class: TaxClass | None,
+    reason: str,
+    actor: User,
+) -> Mapped:
+    """Give what the pattern matches an account from a day on. Keys of `pattern`: the five parts of a signature, empty for any."""
+    lock_mapping(entity.pk)
+    row = new_rule(
+        entity=entity,
+        pattern=pattern,
+        since=since,
+        account=account,
+        tax_class=tax_class,
+        reason=reason,
+        actor=actor,
+        rules=rules_of(entity),
+    )
+    row.save()
+    rule = as_rule(row)
+    matched = [
+        found.pk for found in FeeSignature.objects.filter(entity=entity) if matches(rule.pattern, Signature.of(found))
+    ]
+    waiting = _waiting(matched)
+    changed = resolve(entity, matched)
+    versions = [version.pk for version in journals.buildable(entity).filter(rollups__signature__in=changed).distinct()]
+    journals.rebuild(versions)
+    mapped = Mapped(rule=row, lines=waiting - _waiting(matched), settlements=len(versions))
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=entity,
+        verb="fee.mapped",
+        subject=f"rule:{row.pk}",
+        after={
+            **pattern,
+            "from": since.isoformat(),
+            "account": str(account),
+            "tax class": str(tax_class) if tax_class else "no tax on it",
+            "lines": mapped.lines,
+            "settlements": mapped.settlements,
+        },
+        reason=reason,
+    )
+    return mapped
+
+
+def new_tax_rule(*, tax_class: TaxClass, leg: str, tax_code: TaxCode, since: date) -> TaxRule:
+    """The tax rule as it would be saved. It ends where a later one of the same class and leg begins."""
+    same = [rule.period for rule in TaxRule.objects.filter(tax_class=tax_class, leg=leg)]
+    if any(since in Span(period.lower, period.upper) for period in same):
+        raise Refused(f"{tax_class} from {leg} have a tax code on that day already.", field="since", code="rule-there")
+    later = [period.lower for period in same if period.lower and period.lower > since]
+    return TaxRule(
+        tax_class=tax_class, leg=leg, tax_code=tax_code, period=range_of(Span(since, min(later, default=None)))
+    )
+
+
+@transaction.atomic
+def choose_tax_code(
+    *, entity: Entity, tax_class: TaxClass, leg: str, tax_code: TaxCode, since: date, reason: str, actor: User
+) -> TaxRule:
+    """Tax a class of fees on a leg by a code from a day on, and rebuild the drafts of the settlements that use the class."""
+    lock_mapping(entity.pk)
+    row = new_tax_rule(tax_class=tax_class, leg=leg, tax_code=tax_code, since=since)
+    row.save()
+    journals.rebuild([version.pk for version in journals.using_class(entity, tax_class)])
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=entity,
+        verb="tax-code.chosen",
+        subject=f"tax-rule:{row.pk}",
+        after={"tax class": str(tax_class), "leg": leg, "tax code": str(tax_code), "from": since.isoformat()},
+        reason=reason,
+    )
+    return row
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegsLoaded:
+    """How many orders the file named, how many are new or changed, and how many settlements were rolled up again."""
+
+    orders: int
+    changed: int
+    settlements: int
+
+    @property
+    def words(self) -> str:
+        if not self.changed:
+            return f"{self.orders:,} orders, all known with these countries. Nothing was changed."
+        return f"{self.orders:,} orders, {self.changed:,} of them new or changed. {self.settlements:,} settlements were rolled up again."
+
+
+@transaction.atomic
+def load_order_legs(*, connection: Connection, rows: Sequence[legs.Leg], actor: User | None) -> LegsLoaded:
+    """Keep where orders were shipped from and to, roll the settlements concerned up again, rebuild their drafts, sweep.
+
+    `actor` None is a program run on the server itself.
+    """
+    entity = connection.entity
+    if actor is not None and not actor.may(TAKE_FILES, entity.pk):
+        raise NotAllowed(f"{actor.name} cannot {TAKE_FILES.does} at {entity.name}. Finance and admins can.")
+    lock_mapping(entity.pk)
+    changed = legs.upsert(connection, rows)
+    versions = legs.versions_with(connection, changed)
+    loaded = LegsLoaded(orders=len(rows), changed=len(changed), settlements=len(versions))
+    if changed:
+        AuditEntry.objects.record(
+            actor=actor,
+            entity=entity,
+            verb="legs.loaded",
+            subject=f"connection:{connection.pk}",
+            after={"orders": loaded.orders, "changed": loaded.changed, "settlements": loaded.settlements},
+        )
+    if versions:
+        legs.reroll(versions)
+        journals.rebuild(versions)
+        sweep_each({code: Scope(entity=entity) for code in TAX_TYPES})
+    return loaded
+
+
+def _waiting(signature_ids: Sequence[int]) -> int:
+    """Lines of these signatures that stand without an account."""
+    cells = RollUp.objects.taken().unmapped().filter(signature__in=signature_ids)
+    return cells.aggregate(n=Sum("lines"))["n"] or 0

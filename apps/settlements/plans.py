@@ -1,0 +1,199 @@
+"""What a change of the mapping would do to the drafts: computed from roll-ups, nothing is written (architecture.md section 3)."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from apps.core.models import Entity
+from apps.core.money import ZERO, words
+from apps.exceptions.models import Case
+from apps.ledger.models import Account
+from apps.ledger.rules import Line
+from apps.settlements.journals import Payout
+from apps.settlements.models import FeeSignature
+
+NO_ACCOUNT = "No account"
+STOPPING = ("settlement.fee-unmapped", "ledger.tax-code-unmapped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountChange:
+    """One account's debits less credits in the drafts, in words: "£1,293.68"."""
+
+    name: str
+    before: str
+    after: str
+    change: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurrencyChange:
+    """The accounts that change, in one currency; both sums are over these accounts and equal."""
+
+    currency: str
+    accounts: list[AccountChange]
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """What still keeps a payout's drafts incomplete, and its case where one is open."""
+
+    label: str
+    case: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayoutChange:
+    settlement_id: str
+    payout: str
+    months: str
+    was_complete: bool
+    complete: bool
+    stops: list[Stop]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The drafts now and then. Money per currency, never added across currencies."""
+
+    lines: int
+    gross: dict[str, Decimal]
+    moved: int
+    currencies: list[CurrencyChange]
+    payouts: list[PayoutChange]
+    journals: int
+    freed: dict[str, Decimal] = field(default_factory=dict)
+    blocked: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def freed_words(self) -> str:
+        return sums(self.freed)
+
+    @property
+    def blocked_words(self) -> str:
+        return sums(self.blocked)
+
+
+def sums(amounts: dict[str, Decimal]) -> str:
+    return " + ".join(words(amount, currency) for currency, amount in sorted(amounts.items())) or "nothing"
+
+
+def compare(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
+    """Of the same payouts, computed by today's rules and by the changed ones. A line counts where its cell gets a home."""
+    lines, moved, gross = 0, 0, defaultdict(Decimal)
+    for old, new in zip(before, after, strict=True):
+        for was, now in zip(old.cells, new.cells, strict=True):
+            if was.posting is None and now.posting is not None:
+                lines += now.lines
+                gross[old.settlement.currency] += now.credit + now.debit
+            elif was.posting != now.posting:
+                moved += now.lines
+    freed, blocked = defaultdict(Decimal), defaultdict(Decimal)
+    for old, new in zip(before, after, strict=True):
+        if not old.complete:
+            blocked[old.settlement.currency] += max(old.version.total, ZERO)
+            if new.complete:
+                freed[old.settlement.currency] += max(old.version.total, ZERO)
+    return Comparison(
+        lines=lines,
+        gross=dict(gross),
+        moved=moved,
+        currencies=_currencies(entity, before, after),
+        payouts=_payouts(entity, before, after),
+        journals=sum(len(payout.drafts) for payout in after),
+        freed=dict(freed),
+        blocked=dict(blocked),
+    )
+
+
+def digest(*inputs: object) -> str:
+    """Over all that a plan depends on. The inputs are dataclasses and lists of them in a fixed order."""
+    return hashlib.sha256("\x1f".join(repr(each) for each in inputs).encode()).hexdigest()
+
+
+def _currencies(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[CurrencyChange]:
+    old, new = _balances(before), _balances(after)
+    accounts = {account.pk: account for account in Account.objects.filter(entity=entity)}
+    found = []
+    for currency in sorted(old.keys() | new.keys()):
+        was, now = old[currency], new[currency]
+        changed = sorted(
+            (account for account in was.keys() | now.keys() if was[account] != now[account]),
+            key=lambda account: accounts[account].code if account else "",
+        )
+        if changed:
+            found.append(
+                CurrencyChange(
+                    currency=currency,
+                    accounts=[
+                        AccountChange(
+                            name=str(accounts[account]) if account else NO_ACCOUNT,
+                            before=words(was[account], currency),
+                            after=words(now[account], currency),
+                            change=_signed(now[account] - was[account], currency),
+                        )
+                        for account in changed
+                    ],
+                    before=words(sum((was[account] for account in changed), ZERO), currency),
+                    after=words(sum((now[account] for account in changed), ZERO), currency),
+                )
+            )
+    return found
+
+
+def _balances(payouts: Sequence[Payout]) -> dict[str, dict[int | None, Decimal]]:
+    """Currency -> account (None: no account) -> debits less credits."""
+    found: dict = defaultdict(lambda: defaultdict(Decimal))
+    for payout in payouts:
+        for draft in payout.drafts:
+            for line in draft.lines:
+                found[payout.settlement.currency][line.account] -= line.amount
+    return found
+
+
+def _payouts(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[PayoutChange]:
+    stopping = {
+        line.label: line for payout in after for draft in payout.drafts for line in draft.lines if line.account is None
+    }
+    cases = _cases(entity, list(stopping.values()))
+    return [
+        PayoutChange(
+            settlement_id=new.settlement.settlement_id,
+            payout=words(new.version.total, new.settlement.currency),
+            months=_months([draft.period for draft in new.drafts]),
+            was_complete=old.complete,
+            complete=new.complete,
+            stops=[Stop(label=label, case=cases.get(label)) for label in dict.fromkeys(_stops(new))],
+        )
+        for old, new in zip(before, after, strict=True)
+    ]
+
+
+def _stops(payout: Payout) -> list[str]:
+    return [line.label for draft in payout.drafts for line in draft.lines if line.account is None]
+
+
+def _cases(entity: Entity, lines: Sequence[Line]) -> dict[str, int]:
+    """The label of a line without an account -> its live case."""
+    keys = dict(
+        FeeSignature.objects.filter(pk__in=[line.parts[0].cause for line in lines if line.parts]).values_list(
+            "pk", "key"
+        )
+    )
+    subjects = {line.label: line.missing_tax or keys[line.parts[0].cause] for line in lines if line.parts}
+    live = Case.objects.live().filter(entity=entity, type__in=STOPPING, subject__in=subjects.values())
+    found = dict(live.values_list("subject", "pk"))
+    return {label: found[subject] for label, subject in subjects.items() if subject in found}
+
+
+def _months(periods: Sequence[date]) -> str:
+    return ", ".join(f"{period:%b}" for period in periods)
+
+
+def _signed(amount: Decimal, currency: str) -> str:
+    return f"+{words(amount, currency)}" if amount > 0 else words(amount, currency)
