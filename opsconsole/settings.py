@@ -19,7 +19,7 @@ def broker_url(redis_url: str) -> str:
 
 
 BASE_DIR = embedded.PROJECT
-DATA = embedded.own_folder(embedded.data_folder(), os.geteuid())
+DATA = embedded.made_data_folder()
 DEMO = os.environ.get("OPSCONSOLE_DEMO") == "1"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or embedded.secret_file(DATA / "secret-key", lambda: token_urlsafe(50))
@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "apps.console.middleware.RefusalsInWords",
 ]
 
 ROOT_URLCONF = "opsconsole.urls"
@@ -122,6 +123,16 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PUBLIC
 SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC else 0
 
+# Django's own logging is silent unless DEBUG.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {"django": {"handlers": [], "level": "WARNING", "propagate": True}},
+}
+
 # The work is rows with leases, so a message only says "look": it is acknowledged late and may come twice.
 REDIS_URL = URLS["REDIS_URL"]
 CELERY_BROKER_URL = broker_url(REDIS_URL)
@@ -133,7 +144,6 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # beat re-queues the row when its lease ends; twice would be one too many
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "sweep"
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}  # a late tick is a useless one

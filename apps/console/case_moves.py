@@ -1,0 +1,139 @@
+"""What people do to a case without touching its cause: take it, put it back, snooze, hand over, dismiss, note."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from apps.core.models import User
+from apps.core.permissions import Team
+from apps.exceptions import operations
+from apps.exceptions.models import Case, State
+
+WAKES_AT = 9  # o'clock, where a person names no other time
+
+
+class NothingAsked(forms.Form):
+    """A button alone."""
+
+
+class SnoozeForm(forms.Form):
+    until = forms.DateTimeField(
+        label="Until", widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
+    )
+    reason = forms.CharField(label="Reason, for the audit trail", max_length=400)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        tomorrow = timezone.localtime() + timedelta(days=1)
+        self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
+
+
+class HandOverForm(forms.Form):
+    team = forms.ChoiceField(label="To", choices=Team.choices)
+    reason = forms.CharField(label="Why it is theirs", max_length=400)
+
+
+class DismissForm(forms.Form):
+    reason = forms.CharField(label="Why nothing needs doing", max_length=400)
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(label="Note", widget=forms.Textarea(attrs={"rows": 3}), max_length=4000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """`offered(case, me)` decides whether the page shows it; `do(case, actor, cleaned)` raises Refused where it cannot be."""
+
+    name: str
+    label: str
+    says: str
+    did: str
+    do: Callable[[Case, User, dict[str, Any]], Any]
+    form: type[forms.Form] = NothingAsked
+    offered: Callable[[Case, User], bool] = lambda case, me: True
+
+
+def _held_by(case: Case, me: User) -> bool:
+    return case.state == State.CLAIMED and case.claimed_by == me
+
+
+MOVES = {
+    move.name: move
+    for move in (
+        Move(
+            name="claim",
+            label="Take it",
+            says="",
+            did="You hold this case. The claim lapses by itself after two hours.",
+            do=lambda case, actor, cleaned: operations.claim(case=case, actor=actor),
+            offered=lambda case, me: case.state == State.OPEN,
+        ),
+        Move(
+            name="release",
+            label="Put it back",
+            says="",
+            did="Nobody holds this case now.",
+            do=lambda case, actor, cleaned: operations.release(case=case, actor=actor),
+            offered=_held_by,
+        ),
+        Move(
+            name="wake",
+            label="Wake it now",
+            says="",
+            did="The case is open again.",
+            do=lambda case, actor, cleaned: operations.wake(case=case, actor=actor),
+            offered=lambda case, me: case.state == State.SNOOZED,
+        ),
+        Move(
+            name="note",
+            label="Add a note",
+            says="Stands on the timeline for good.",
+            did="The note is on the timeline.",
+            do=lambda case, actor, cleaned: operations.note(case=case, actor=actor, **cleaned),
+            form=NoteForm,
+        ),
+        Move(
+            name="snooze",
+            label="Snooze",
+            says="Leaves the queue until then. What it holds back stays held back.",
+            did="Snoozed. It comes back by itself.",
+            do=lambda case, actor, cleaned: operations.snooze(case=case, actor=actor, **cleaned),
+            form=SnoozeForm,
+        ),
+        Move(
+            name="hand-over",
+            label="Hand over",
+            says="Moves to the other team's queue with your reason.",
+            did="Handed over.",
+            do=lambda case, actor, cleaned: operations.hand_over(case=case, actor=actor, **cleaned),
+            form=HandOverForm,
+        ),
+        Move(
+            name="dismiss",
+            label="Dismiss",
+            says="Closes the case although its cause stays. It comes back if the cause goes and returns.",
+            did="Dismissed.",
+            do=lambda case, actor, cleaned: operations.dismiss(case=case, actor=actor, **cleaned),
+            form=DismissForm,
+            offered=lambda case, me: not case.holds_back,
+        ),
+    )
+}
+
+
+def form_for(move: Move, case: Case, data: Any = None) -> forms.Form:
+    form = move.form(data, auto_id=f"id_{move.name}_%s")
+    if move.form is HandOverForm:
+        form.fields["team"].choices = [(team.value, team.label) for team in Team if team != case.team]
+    return form
+
+
+def offered(case: Case, me: User, failed: tuple[Move, forms.Form] | None) -> list[tuple[Move, forms.Form]]:
+    """The moves that fit the case now, each with its form; the one that failed with its faults."""
+    fitting = [move for move in MOVES.values() if move.offered(case, me)]
+    return [(move, failed[1] if failed and failed[0] == move else form_for(move, case)) for move in fitting]

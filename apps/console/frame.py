@@ -1,0 +1,68 @@
+"""What stands around a page: the places that this person's roles open, with what waits in each, and the companies."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Sum
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.console.jobs import TROUBLED, jobs_visible_to
+from apps.core.models import User
+from apps.core.permissions import READ_MONEY, RUN_JOBS, Role, Team
+from apps.exceptions.models import State, Tally
+from apps.integrations.models import JobState
+
+
+@dataclass(frozen=True)
+class Place:
+    label: str
+    url: str
+    count: int | None = None
+    alert: bool = False
+
+
+def frame(context: dict[str, Any]) -> dict[str, Any]:
+    """Template tag: the navigation in groups, the companies, the roles in words."""
+    request = context["request"]
+    user, companies = request.user, request.companies
+    groups = [("", [Place("Today", reverse("home"))]), ("Exceptions", _queues(user, companies.ids))]
+    if user.may_anywhere(READ_MONEY):
+        groups.append(
+            (
+                "Money",
+                [
+                    Place("Settlements", reverse("settlements")),
+                    Place("Journals", reverse("journals")),
+                    Place("GL mapping", reverse("mapping")),
+                ],
+            )
+        )
+    system = [Place("Audit", reverse("audit"))]
+    if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):
+        waiting = jobs_visible_to(user).filter(state__in=TROUBLED).count()
+        system.insert(0, Place("Jobs", reverse("jobs"), waiting or None, alert=True))
+    groups.append(("System", system))
+    return {
+        "groups": [(name, [(place, _here(place, request.path)) for place in places]) for name, places in groups if places],
+        "companies": companies,
+        "roles": roles_in_words(user, companies.ids),
+        "now": timezone.now(),
+    }
+
+
+def roles_in_words(user: User, entity_ids: list[int]) -> str:
+    held = {role for entity in entity_ids for role in user.roles_in(entity)}
+    return ", ".join(role.label for role in Role if role in held) or "No role yet"
+
+
+def _queues(user: User, entity_ids: list[int]) -> list[Place]:
+    seen = user.teams_seen_in()
+    teams = [team for team in Team if any(team in seen.get(entity, ()) for entity in entity_ids)]
+    waiting = Tally.objects.filter(entity_id__in=entity_ids, team__in=teams).exclude(state=State.SNOOZED)
+    counts = dict(waiting.values_list("team").annotate(Sum("cases")))
+    return [Place(team.label, reverse("queue", args=[team.value]), counts.get(team.value, 0)) for team in teams]
+
+
+def _here(place: Place, path: str) -> bool:
+    return path == place.url if place.url == "/" else path.startswith(place.url)

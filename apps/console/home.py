@@ -1,0 +1,115 @@
+"""Today: what needs this person, what it is worth, and what is not in the books yet."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+
+from apps.console.jobs import TROUBLED, jobs_visible_to
+from apps.console.queue import ranked, totals
+from apps.console.screens import Companies, door, render_screen
+from apps.console.settlements import WAITING, Row, refused_files, rows_of
+from apps.console.start import nothing_read_yet
+from apps.core.models import User
+from apps.core.permissions import READ_MONEY, RUN_JOBS, Team, works_for
+from apps.exceptions.models import Case, State, Tally
+from apps.exceptions.rules import score_words
+from apps.exceptions.types import REGISTRY
+from apps.integrations import jobs
+from apps.ledger.models import Journal
+from apps.settlements.models import Settlement, SettlementJournal, SettlementVersion
+
+TOP = 5
+SETTLEMENTS_SHOWN = 8
+JOBS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Books:
+    """Taken settlements by how far their journals are: {currency: payouts}, and the ones that need longest, oldest first."""
+
+    incomplete: dict
+    drafted: dict
+    rows: list[Row]
+    more: bool
+
+
+@door()
+def home(request: HttpRequest) -> HttpResponse:
+    user, companies = request.user, request.companies
+    if not companies.all or nothing_read_yet(user, companies):
+        return redirect("start")
+    mine = _queues(user, companies, works=True)
+    queues = mine or _queues(user, companies, works=False)
+    teams = [team for team in Team if any(team == other for _, other in queues)]
+    tallies = [t for t in Tally.objects.filter(entity_id__in=companies.ids) if (t.entity_id, t.team) in set(queues)]
+    waiting = Q(state=State.OPEN) | Q(state=State.CLAIMED, claimed_by=user) if mine else Q(state__in=(State.OPEN, State.CLAIMED))
+    reads_money = user.may_anywhere(READ_MONEY)
+    context: dict[str, Any] = {
+        "works": bool(mine),
+        "teams": teams,
+        "open": totals(t for t in tallies if t.state != State.SNOOZED),
+        "held": totals(t for t in tallies if t.state == State.CLAIMED),
+        "snoozed": totals(t for t in tallies if t.state == State.SNOOZED),
+        "top": [(case, _score(case)) for case in ranked(queues, waiting, TOP)],
+        "watched": [kind.title for kind in REGISTRY.values() if kind.team in teams],
+        "books": _books(user, companies) if reads_money else None,
+        "refused": refused_files(user, companies).count() if reads_money else 0,
+        "troubled": _troubled(user, companies) if user.may_anywhere(RUN_JOBS) else None,
+        "several": companies.several,
+    }
+    return render_screen(request, "home.html", context)
+
+
+def _queues(user: User, companies: Companies, *, works: bool) -> list[tuple[int, Team]]:
+    """(company, team) of the queues that the person works, or reads."""
+    seen = user.teams_seen_in()
+    return [
+        (entity, team)
+        for entity in companies.ids
+        for team in Team
+        if (any(works_for(role, team) for role in user.roles_in(entity)) if works else team in seen[entity])
+    ]
+
+
+def _score(case: Case) -> str:
+    return score_words(
+        stake=case.stake,
+        currency=case.currency,
+        worth=case.worth,
+        base=case.entity.base_currency,
+        rate_known=case.rate_known,
+        floor=case.kind.floor,
+        due_at=timezone.localtime(case.due_at),
+    )
+
+
+def _books(user: User, companies: Companies) -> Books:
+    """Nothing is approved or exported yet where a journal is incomplete or a draft."""
+    mine = companies.within(Settlement.objects.visible_to(user))
+    taken = SettlementVersion.objects.filter(settlement__in=mine, state=SettlementVersion.State.TAKEN)
+    has = SettlementJournal.objects.filter(version=OuterRef("pk"))
+    incomplete = Exists(has.filter(journal__state=Journal.State.INCOMPLETE))
+    drafted = Exists(has.filter(journal__state=Journal.State.DRAFT))
+    not_booked = mine.filter(
+        Q(versions__state__in=WAITING) | Q(versions__journals__journal__state__in=[Journal.State.INCOMPLETE, Journal.State.DRAFT])
+    )
+    oldest = list(mine.filter(pk__in=not_booked.values("pk")).order_by("end_at", "pk")[: SETTLEMENTS_SHOWN + 1])
+    return Books(
+        incomplete=_payouts(taken.filter(incomplete)),
+        drafted=_payouts(taken.filter(~incomplete, drafted)),
+        rows=rows_of(oldest[:SETTLEMENTS_SHOWN]),
+        more=len(oldest) > SETTLEMENTS_SHOWN,
+    )
+
+
+def _payouts(versions: Any) -> dict:
+    return dict(versions.order_by().values_list("settlement__currency").annotate(Sum("total")))
+
+
+def _troubled(user: User, companies: Companies) -> list[tuple[Any, str]]:
+    found = companies.within(jobs_visible_to(user)).filter(state__in=TROUBLED).select_related("file").order_by("-pk")
+    return [(job, jobs.title(job)) for job in found[:JOBS_SHOWN]]

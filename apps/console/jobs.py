@@ -1,0 +1,63 @@
+"""Background work: what runs, what failed, and for one job its progress and what it found."""
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+
+from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
+from apps.core.models import User
+from apps.core.permissions import READ_MONEY, RUN_JOBS
+from apps.integrations import jobs
+from apps.integrations.models import Job, JobState
+
+TROUBLED = (JobState.FAILED, JobState.STUCK)
+VIEWS = {
+    "all": ("All", JobState.values),
+    "under-way": ("Under way", (JobState.WAITING, JobState.RUNNING)),
+    "troubled": ("Failed or stuck", TROUBLED),
+}
+
+
+def jobs_visible_to(user: User) -> QuerySet[Job]:
+    """Jobs of the companies whose money or background work the person reads; work of no company for who runs jobs."""
+    mine = Q(entity_id__in={*user.entities_where(READ_MONEY), *user.entities_where(RUN_JOBS)})
+    if user.may_anywhere(RUN_JOBS):
+        mine |= Q(entity=None)
+    return Job.objects.filter(mine)
+
+
+@door(RUN_JOBS, READ_MONEY)
+def job_list(request: HttpRequest) -> HttpResponse:
+    view = request.GET.get("view", "all")
+    view = view if view in VIEWS else "all"
+    rows = request.companies.within(jobs_visible_to(request.user)).filter(state__in=VIEWS[view][1])
+    after = request.GET.get("after", "")
+    if after.isdecimal():
+        rows = rows.filter(pk__lt=int(after))
+    shown, more = page_of(rows.select_related("entity", "file", "asked_by").order_by("-pk"), PAGE)
+    context = {
+        "views": [(name, label) for name, (label, _) in VIEWS.items()],
+        "view": view,
+        "rows": [(job, jobs.title(job)) for job in shown],
+        "next": shown[-1].pk if more else "",
+        "kept": query_without(request, "after"),
+        "several": request.companies.several,
+    }
+    return render_screen(request, "jobs.html", context)
+
+
+@door(RUN_JOBS, READ_MONEY)
+def job(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks again every second until the job has ended."""
+    visible = jobs_visible_to(request.user).select_related("entity", "file__connection", "asked_by")
+    found = get_object_or_404(visible, pk=pk)
+    if found.entity:
+        show_in_zone(found.entity)
+    context = {
+        "job": found,
+        "title": jobs.title(found),
+        "under_way": found.state in (JobState.WAITING, JobState.RUNNING),
+        "attempts": list(found.attempts.all()),
+        "reads_money": bool(found.entity_id) and request.user.may(READ_MONEY, found.entity_id),
+    }
+    return render_screen(request, "job.html", context, partial="progress")

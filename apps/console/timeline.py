@@ -1,0 +1,113 @@
+"""What happened to a case, from the audit trail: a sentence an entry, and what changed under it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from apps.console import words
+from apps.core import money
+from apps.core.models import AuditEntry
+from apps.core.permissions import Team
+from apps.exceptions.models import Case
+
+NEWEST = 100  # entries shown on the page; the audit list has them all
+
+
+@dataclass(frozen=True)
+class Happening:
+    """`who` is empty where the system did it; the sentence then stands alone."""
+
+    at: datetime
+    who: str
+    did: str
+    more: str
+
+
+def timeline(case: Case) -> list[Happening]:
+    """The newest first."""
+    zone = ZoneInfo(case.entity.zone)
+    entries = AuditEntry.objects.about(case.audit_subject).order_by("-id")[:NEWEST]
+    return [happening(entry, zone) for entry in entries]
+
+
+def happening(entry: AuditEntry, zone: ZoneInfo) -> Happening:
+    """One entry in words; a verb without a sentence of its own is an action's, and says what it did."""
+    tell = SENTENCES.get(entry.verb, _acted)
+    did, more = tell(entry, zone)
+    return Happening(entry.at, entry.actor_name if entry.actor_id else "", did, more)
+
+
+def _opened(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    again = " The same cause was ended before." if entry.after.get("earlier") else ""
+    return f"Opened by a sweep: {_weight(entry.after)}.{again}", ""
+
+
+def _changed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    grew = entry.after.get("lines", 0) >= entry.before.get("lines", 0)
+    return f"{'Grew' if grew else 'Shrank'} to {_weight(entry.after)}.", f"Before: {_weight(entry.before)}"
+
+
+def _ended(did: str, by_itself: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    def tell(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+        return did if entry.actor_id else by_itself, entry.after.get("words", "")
+
+    return tell
+
+
+def _moved(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    return lambda entry, zone: (did, entry.reason)
+
+
+def _claimed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    return f"took the case, until {_clock(entry.after['claimed_until'], zone)}.", ""
+
+
+def _snoozed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    return f"snoozed it until {_clock(entry.after['snoozed_until'], zone)}.", entry.reason
+
+
+def _handed_over(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    return f"handed it from {Team(entry.before['team']).label} to {Team(entry.after['team']).label}.", entry.reason
+
+
+def _woken(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    return ("woke it." if entry.actor_id else entry.reason or "Open again."), ""
+
+
+def _noted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    return f"noted: “{entry.reason}”", ""
+
+
+def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    name = entry.after.get("action") or entry.verb.rpartition(".")[2].replace("-", " ")
+    did = f"chose “{name}”." if entry.actor_id else f"{name.capitalize()}."
+    return did, " ".join(part for part in (entry.after.get("did", ""), entry.reason and f"Reason: {entry.reason}") if part)
+
+
+SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
+    "case.opened": _opened,
+    "case.changed": _changed,
+    "case.resolved": _ended("resolved it.", "Resolved."),
+    "case.cleared": _ended("cleared it.", "Cleared: a sweep finds it no more."),
+    "case.dismissed": _moved("dismissed it."),
+    "case.claimed": _claimed,
+    "case.released": _moved("put it back."),
+    "case.snoozed": _snoozed,
+    "case.woken": _woken,
+    "case.handed-over": _handed_over,
+    "case.noted": _noted,
+}
+
+
+def _weight(seen: dict) -> str:
+    lines = words.counted(seen.get("lines", 0), "line")
+    stake = Decimal(seen.get("stake", "0"))
+    return f"{lines}, {money.words(stake, seen['currency'])} at stake" if stake else lines
+
+
+def _clock(text: str, zone: ZoneInfo) -> str:
+    return words.instant(datetime.fromisoformat(text), timezone.now(), zone)

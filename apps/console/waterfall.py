@@ -1,0 +1,103 @@
+"""From sales to payout as bars that stand on each other, in the units of an SVG. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+WIDTH, HEIGHT = 980, 262
+LEFT, FLOOR, CEILING = 4, 214, 34
+BARS = 10  # that fit with their figures; the smallest beyond share one
+LABEL = 13  # characters a line of a bar's name
+OTHERS = "Other accounts"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`kind` is up, down or sum: the stylesheet's colours; the figure's sign says it too. `level` is where the next one begins."""
+
+    label: tuple[str, ...]
+    amount: Decimal
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+    level: float
+    next_x: float
+
+    @property
+    def right(self) -> float:
+        return round(self.x + self.width, 1)
+
+    @property
+    def figure_y(self) -> float:
+        return round(self.y - 7, 1)
+
+    @property
+    def middle(self) -> float:
+        return round(self.x + self.width / 2, 1)
+
+
+@dataclass(frozen=True)
+class Chart:
+    bars: Sequence[Bar]
+    zero: float
+
+
+def chart(steps: Sequence[tuple[str, Decimal]], total_name: str) -> Chart:
+    """Bars of the steps in their order and one of their sum."""
+    kept = _at_most(steps)
+    total = sum((amount for _, amount in kept), Decimal(0))
+    levels = [Decimal(0)]
+    for _, amount in kept:
+        levels.append(levels[-1] + amount)
+    high, low = max(levels), min(levels)
+    scale = float(FLOOR - CEILING) / float(high - low or 1)
+
+    def y_of(level: Decimal) -> float:
+        return round(CEILING + float(high - level) * scale, 1)
+
+    step = (WIDTH - 2 * LEFT) / (len(kept) + 1)
+    width = round(step * 0.66, 1)
+    bars = []
+    for place, (name, amount) in enumerate([*kept, (total_name, total)]):
+        is_sum = place == len(kept)
+        before = Decimal(0) if is_sum else levels[place]
+        after = before + amount
+        top = y_of(max(before, after))
+        bars.append(
+            Bar(
+                label=_lines(name),
+                amount=amount,
+                kind="sum" if is_sum else "up" if amount >= 0 else "down",
+                x=round(LEFT + step * place + (step - width) / 2, 1),
+                y=top,
+                width=width,
+                height=max(round(y_of(min(before, after)) - top, 1), 1.5),
+                level=y_of(after),
+                next_x=round(LEFT + step * (place + 1) + (step - width) / 2, 1),
+            )
+        )
+    return Chart(bars, y_of(Decimal(0)))
+
+
+def _at_most(steps: Sequence[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
+    steps = [step for step in steps if step[1]]
+    if len(steps) <= BARS:
+        return steps
+    large = sorted(steps, key=lambda step: -abs(step[1]))[: BARS - 1]
+    rest = sum((amount for step in steps if step not in large for amount in step[1:]), Decimal(0))
+    return [*(step for step in steps if step in large), (OTHERS, rest)]
+
+
+def _lines(name: str) -> tuple[str, ...]:
+    """A bar's name on at most two lines."""
+    first, second = "", ""
+    for word in name.split():
+        if not second and len(f"{first} {word}".strip()) <= LABEL:
+            first = f"{first} {word}".strip()
+        else:
+            second = f"{second} {word}".strip()
+    if len(second) > LABEL:
+        second = f"{second[: LABEL - 1]}…"
+    return (first, second) if first and second else (first or second,)

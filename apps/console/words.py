@@ -1,0 +1,94 @@
+"""How the console says dates, spans of time and sums (mock of the visual language, section 6). Pure."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from apps.core import money
+
+SOON = timedelta(hours=48)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def day(on: date, today: date) -> str:
+    """Fri 13 Nov, with the year when it is not this one."""
+    return f"{on:%a} {short_day(on, today)}"
+
+
+def short_day(on: date, today: date) -> str:
+    """13 Nov, with the year when it is not this one."""
+    return f"{on.day} {on:%b}" + (f" {on.year}" if on.year != today.year else "")
+
+
+def instant(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Today 17:00, or Fri 13 Nov 17:00."""
+    at, now = at.astimezone(zone), now.astimezone(zone)
+    named = {now.date(): "Today", now.date() - DAY: "Yesterday", now.date() + DAY: "Tomorrow"}
+    return f"{named.get(at.date()) or day(at.date(), now.date())} {at:%H:%M}"
+
+
+def utc(at: datetime) -> str:
+    """26 Oct 2026 23:14:07, as a settlement file counts."""
+    at = at.astimezone(ZoneInfo("UTC"))
+    return f"{at.day} {at:%b %Y %H:%M:%S}"
+
+
+def period(start: date, end: date, today: date) -> str:
+    """10–24 Oct, 24 Oct–7 Nov, with the year when it is not this one."""
+    if start == end:
+        return short_day(start, today)
+    if start.year != end.year:
+        return f"{start.day} {start:%b %Y}–{end.day} {end:%b %Y}"
+    first = str(start.day) if start.month == end.month else f"{start.day} {start:%b}"
+    return f"{first}–{short_day(end, today)}"
+
+
+def span(length: timedelta) -> str:
+    """The two largest units: 1 d 7 h, 7 h 18 m, 11 m; from three days on, days alone."""
+    if length >= 3 * DAY:
+        return f"{length // DAY} d"
+    if length >= DAY:
+        return _two(length, DAY, "d", HOUR, "h")
+    if length >= HOUR:
+        return _two(length, HOUR, "h", MINUTE, "m")
+    return f"{length // MINUTE} m" if length >= MINUTE else f"{length.seconds} s"
+
+
+def _two(length: timedelta, unit: timedelta, name: str, part: timedelta, part_name: str) -> str:
+    whole, rest = divmod(length, unit)
+    return f"{whole} {name}" + (f" {rest // part} {part_name}" if rest >= part else "")
+
+
+def time_left(due: datetime, now: datetime) -> str:
+    """in 1 d 7 h; 27 h late once it has passed."""
+    return f"in {span(due - now)}" if due >= now else f"{span(now - due)} late"
+
+
+def nearness(due: datetime, now: datetime) -> str:
+    """over, soon (under 48 hours) or later: the stylesheet gives each a shape."""
+    if due < now:
+        return "over"
+    return "soon" if due - now < SOON else "later"
+
+
+def sums(amounts: Iterable[tuple[str, Decimal]], joined: str = " + ") -> str:
+    """£19,936.24 + €5,794.78: currencies are never added together; the largest comes first. A dash where there are none."""
+    kept = sorted(((amount, currency) for currency, amount in amounts), key=lambda pair: -abs(pair[0]))
+    return joined.join(money.words(amount, currency) for amount, currency in kept) or "–"
+
+
+def figure(amount: Decimal, currency: str) -> str:
+    """An amount under a head that names its currency: −1,846.30."""
+    return f"{money.MINUS if amount < 0 else ''}{abs(money.round_half_up(amount, currency)):,f}"
+
+
+def listed(names: Iterable[str], joined: str = "and") -> str:
+    """Marta Lis, Priya Nair and Ian Grove."""
+    names = list(names)
+    return f" {joined} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """1 line, 24,715 lines."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
