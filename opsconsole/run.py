@@ -14,6 +14,7 @@ from threading import Thread
 
 from opsconsole import embedded
 from opsconsole.embedded import ServerError
+from opsconsole.embedded.processes import wait_until
 from opsconsole.supervisor import Program, on_signals, say, supervise
 
 HOST = "127.0.0.1"  # the demo's logins are no secret, so it answers to this machine alone
@@ -24,7 +25,7 @@ def command(arguments: list[str]) -> int:
         raise ServerError("Usage: manage.py run. WEB_PORT moves the web server.")
     port = _port()
     with _alone(f"http://{HOST}:{port}"):
-        if not _free(port):
+        if not wait_until(lambda: _free(port), 3):  # what a kill -9 left takes a moment to let go
             raise ServerError(f"Port {port} is taken. Choose another: make run WEB_PORT={port + 1}")
         os.environ["OPSCONSOLE_DEMO"] = "1"
         try:
@@ -129,7 +130,7 @@ def _free(port: int) -> bool:
 @contextmanager
 def _alone(address: str) -> Iterator[None]:
     """One console a project: a second one would stop the first one's servers when it ends."""
-    with open(embedded.own_folder(embedded.data_folder(), os.geteuid()) / "running", "a+") as lock:
+    with open(embedded.made_data_folder() / "running", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -32,8 +32,22 @@ def data_folder() -> Path:
     return Path(os.environ.get("OPSCONSOLE_DATA") or PROJECT / ".data").resolve()
 
 
+def made_data_folder() -> Path:
+    """The data folder, made where it is missing. An existing one keeps its mode: it may hold other things too."""
+    path = data_folder()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServerError(
+            f"{path} cannot be made: {error.strerror}. OPSCONSOLE_DATA may name another folder."
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ServerError(f"{path} belongs to another user. OPSCONSOLE_DATA may name a folder of yours.")
+    return path
+
+
 def own_folder(path: Path, owner: int, mode: int = 0o700) -> Path:
-    """Create the folder if need be, and make sure that nobody else made it first."""
+    """A folder under a name of ours: made if need be, and nobody else made it first."""
     try:
         path.mkdir(mode=mode, parents=True)
         os.chown(path, owner, -1)
@@ -41,7 +55,7 @@ def own_folder(path: Path, owner: int, mode: int = 0o700) -> Path:
         pass
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner:
-        raise ServerError(f"{path} belongs to somebody else. Remove it, or set OPSCONSOLE_DATA to another folder.")
+        raise ServerError(f"{path} belongs to another user. OPSCONSOLE_DATA may name a folder of yours.")
     if stat.S_IMODE(found.st_mode) != mode:
         path.chmod(mode)
     return path

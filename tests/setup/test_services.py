@@ -143,3 +143,18 @@ def test_given_addresses_take_the_place_of_the_servers(installation):
 def test_an_owner_address_alone_is_refused(installation):
     status, printed = installation.manage("check", DATABASE_OWNER_URL="postgresql://owner@db.example/console")
     assert (status, printed) == (1, "DATABASE_OWNER_URL is set and DATABASE_URL is not. Set both, or neither.\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_another_user_s_folder_is_one_sentence(installation):
+    installation.data.mkdir(mode=0o500)
+    status, printed = installation.manage("check")
+    assert (status, printed.count("\n")) == (1, 1)
+    assert "belongs to another user" in printed
+
+
+def test_an_existing_data_folder_keeps_its_mode(installation):
+    installation.data.mkdir(mode=0o755)
+    ensure(installation)
+    assert installation.manage("check")[0] == 0
+    assert stat.S_IMODE(installation.data.stat().st_mode) == 0o755

@@ -35,7 +35,7 @@ def supervisor() -> Iterator[subprocess.Popen]:
         [sys.executable, "-c", SUPERVISE], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     yield process
-    process.kill()
+    process.terminate()
     process.communicate()
 
 
