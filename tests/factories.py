@@ -1,9 +1,12 @@
-"""Rows that tests begin with. Companies, people and their accounts at outside systems."""
+"""Rows that tests begin with. Companies, people, their accounts at outside systems, and cases."""
+
+from datetime import UTC, datetime
 
 import factory
 
 from apps.core.models import Entity, Membership, User
-from apps.core.permissions import Role
+from apps.core.permissions import Role, Team
+from apps.exceptions.models import Case, Diagnosis
 from apps.integrations.models import Connection
 
 
@@ -31,6 +34,23 @@ class ConnectionFactory(factory.django.DjangoModelFactory):
 
     class Meta:
         model = Connection
+
+
+class CaseFactory(factory.django.DjangoModelFactory):
+    """A case as rows go, for what reads cases. What sweeps and actions do to cases is tested through them."""
+
+    type = "test.holds"
+    entity = factory.SubFactory(EntityFactory)
+    subject = factory.Sequence(lambda n: f"subject {n}")
+    team = Team.FINANCE
+    holds_back = True
+    diagnosis = Diagnosis.STRUCTURAL
+    currency = "GBP"
+    due_at = datetime(2026, 11, 13, 17, 0, tzinfo=UTC)
+    score = 0.0
+
+    class Meta:
+        model = Case
 
 
 def person(role: Role, entity: Entity, **values) -> User:

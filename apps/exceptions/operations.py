@@ -209,7 +209,8 @@ def hand_over(*, case: Case, actor: User, team: Team, reason: str) -> Case:
 
 
 def note(*, case: Case, actor: User, text: str) -> AuditEntry:
-    """Write something on the case's timeline."""
+    """Write something on the case's timeline, also after its end."""
+    case = Case.objects.select_related("entity").get(pk=case.pk)
     _check_team(case, actor)
     if not text.strip():
         raise Refused("Write the note first.", field="text")
@@ -271,6 +272,8 @@ def _check_reason(reason: str) -> None:
 
 
 def _check_action(action: Action, actor: User, case: Case) -> None:
+    if action not in case.kind.actions:
+        raise Refused(f"“{action.label}” is no action for “{case.kind.title}”.", code="no-action")
     if not actor.may(action.permission, case.entity_id):
         raise NotAllowed(_refusal(action.permission.does, action.permission.roles, actor, case.entity))
     _check_live(case)

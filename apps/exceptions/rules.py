@@ -71,7 +71,7 @@ def _deadline_part(due_at: datetime) -> float:
 def _stake_words(stake: Decimal, currency: str, worth: Decimal, base: str, rate_known: bool, floor: Decimal) -> str:
     said = f"{money.words(stake, currency)} at stake"
     if not rate_known:
-        said += f" counts 1:1 in {base}, because no {currency} rate is entered,"
+        said += f", counted 1:1 in {base} because no {currency} rate is entered,"
     elif currency != base:
         said += f", worth {money.words(worth, base)},"
     if worth < floor:

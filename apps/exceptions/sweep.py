@@ -33,7 +33,7 @@ class DetectorFailed(Refused):
 
     def __init__(self, kind: ExceptionType):
         super().__init__(
-            f"The check “{kind.title}” failed, so we do not know what is open. It changed no exception.",
+            f"The check “{kind.title}” failed, so nothing was changed. The cause is in the log.",
             code="detector-failed",
         )
         self.kind = kind

@@ -202,7 +202,7 @@ def test_money_of_another_currency_ranks_at_the_rate_of_the_day_it_opened(entity
     assert (euro.worth, euro.rate_known) == (Decimal(170), True)
     assert (yen.worth, yen.rate_known) == (Decimal(170), False)
     assert euro.score == pound.score == yen.score
-    assert "counts 1:1 in GBP, because no JPY rate is entered" in reference.score_words(yen)
+    assert "counted 1:1 in GBP because no JPY rate is entered" in reference.score_words(yen)
 
 
 def test_a_failing_detector_clears_nothing_and_stops_no_other(entity, caplog):
@@ -215,7 +215,7 @@ def test_a_failing_detector_clears_nothing_and_stops_no_other(entity, caplog):
     with pytest.raises(DetectorFailed) as failure:
         full(entity)
     assert failure.value.words == (
-        "The check “A test fact holds work back” failed, so we do not know what is open. It changed no exception."
+        "The check “A test fact holds work back” failed, so nothing was changed. The cause is in the log."
     )
     swept = sweep_entity(entity)
     assert HOLDS not in swept

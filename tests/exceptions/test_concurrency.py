@@ -1,0 +1,120 @@
+"""Many at once, each in a transaction of its own: exact, and never in each other's way."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from apps.core.errors import Refused
+from apps.core.permissions import Role
+from apps.exceptions import operations
+from apps.exceptions.lapses import wake_lapsed
+from apps.exceptions.models import Case, State, Tally
+from apps.exceptions.sweep import Swept, sweep, sweep_each
+from apps.exceptions.types import Scope
+from tests.exceptions.facts import FIX, HOLDS, LOOSE, drop, facts_of, put
+from tests.factories import person
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("test_types")]
+
+SUBJECTS = [f"subject {n}" for n in range(6)]
+
+
+@pytest.fixture(autouse=True)
+def no_facts(test_types, transactional_db):
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM test_fact")
+
+
+def together(*works) -> None:
+    """Run each in a thread with its own connection; the first error of any is the test's."""
+
+    def run(work) -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(run, work) for work in works]
+        wait(futures)
+    for future in futures:
+        future.result()
+
+
+def test_ten_sweeps_at_once_open_one_case_per_cause(entity):
+    for subject in SUBJECTS:
+        put(entity, subject)
+    together(*[lambda: sweep(HOLDS, Scope(entity=entity))] * 10)
+    assert sorted(Case.objects.values_list("subject", flat=True)) == SUBJECTS
+
+
+def test_two_people_fix_the_same_case_once(entity, marta):
+    ian = person(Role.FINANCE, entity)
+    put(entity)
+    sweep(HOLDS, Scope(entity=entity))
+    case = Case.objects.get()
+    asked = {"case": case, "action": FIX, "data": {"account": "5110"}}
+    _, plan = operations.plan(**asked, actor=marta)
+    outcomes = []
+
+    def fix(actor):
+        try:
+            operations.perform(**asked, actor=actor, digest=plan.digest)
+            outcomes.append("fixed")
+        except Refused as refusal:
+            outcomes.append(refusal.words)
+
+    together(lambda: fix(marta), lambda: fix(ian))
+    assert sorted(outcomes) == ["This exception is resolved already. Posted to 5110.", "fixed"]
+
+
+def test_whatever_happens_at_once_ends_as_a_full_sweep_would(entity, marta):
+    def change_facts(seed: int) -> None:
+        """As an ingest does: facts first, then their sweeps, in one transaction."""
+        dice = random.Random(seed)
+        for _ in range(15):
+            subject = dice.choice(SUBJECTS)
+            with transaction.atomic():
+                for code in (HOLDS, LOOSE):
+                    if dice.random() < 0.6:
+                        put(entity, subject, code=code, stake=str(dice.randint(0, 10**6)))
+                    else:
+                        drop(entity, subject, code=code)
+                scope = Scope(entity=entity, subjects=frozenset({subject}))
+                sweep_each({LOOSE: scope, HOLDS: scope})
+
+    def sweep_all() -> None:
+        for _ in range(15):
+            sweep_each({code: Scope(entity=entity) for code in (HOLDS, LOOSE)})
+
+    def work_cases(seed: int) -> None:
+        dice = random.Random(seed)
+        soon = timezone.now() + timedelta(days=1)
+        for _ in range(30):
+            case = Case.objects.live().order_by("?").first()
+            if case is None:
+                continue
+            asked = {"case": case, "actor": marta}
+            with suppress(Refused):
+                dice.choice(
+                    (
+                        lambda asked=asked: operations.claim(**asked),
+                        lambda asked=asked: operations.release(**asked),
+                        lambda asked=asked: operations.snooze(**asked, until=soon, reason="Later"),
+                        wake_lapsed,
+                    )
+                )()
+
+    together(lambda: change_facts(1), lambda: change_facts(2), lambda: work_cases(3), lambda: work_cases(4), sweep_all)
+    for code in (HOLDS, LOOSE):
+        assert set(Case.objects.live().filter(type=code).values_list("subject", flat=True)) == facts_of(entity, code)
+        assert sweep(code, Scope(entity=entity)) == Swept()
+    live = Case.objects.live()
+    for state in (State.OPEN, State.CLAIMED, State.SNOOZED):
+        counted = sum(Tally.objects.filter(state=state).values_list("cases", flat=True))
+        assert counted == live.filter(state=state).count()
