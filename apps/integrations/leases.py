@@ -53,7 +53,7 @@ class Lease:
     """Keeps a claimed job while the block runs: `with Lease(job, progress): ...`. Ends with LeaseLost if it was lost.
 
     A thread with its own database connection renews the lease, because the working thread may sit in one statement for
-    minutes and its transaction shows nothing before it commits. When the lease is lost, the thread cancels the statement.
+    minutes and its transaction shows nothing before it commits. A lost lease makes the thread cancel the statement.
     """
 
     def __init__(self, job: Job, progress: Progress):
