@@ -1,0 +1,20 @@
+"""Files taken as the console takes them: stored, then read by a job."""
+
+from apps.integrations.files import store
+from apps.integrations.jobs import create, run_here
+from apps.integrations.models import Connection, JobState
+from apps.settlements.models import READ_FILE
+from tests.settlements.files import File
+
+
+def take(connection: Connection, file: File | bytes, name: str = "settlement.txt", **args) -> dict:
+    """The verdict."""
+    raw = file if isinstance(file, bytes) else file.bytes()
+    stored = store(connection=connection, name=name, chunks=[raw], actor=None)
+    job = run_here(create(kind=READ_FILE, entity=connection.entity, file=stored, args=args))
+    assert job.state == JobState.DONE, job.error
+    return job.result
+
+
+def figures(verdict: dict, *names: str) -> tuple:
+    return tuple(verdict[name] for name in names)
