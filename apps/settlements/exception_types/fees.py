@@ -44,8 +44,10 @@ def unmapped_fees(scope: Scope) -> Iterator[Finding]:
 def _finding(used: list[dict]) -> Finding:
     """From the settlements that use one signature. Its stake counts every amount without its sign, in the largest currency."""
     gross: dict[str, Decimal] = {}
+    net: dict[str, Decimal] = {}
     blocked: dict[str, Decimal] = {}
     for row in used:
+        net[row["currency"]] = net.get(row["currency"], ZERO) + row["credits"] - row["debits"]
         gross[row["currency"]] = gross.get(row["currency"], ZERO) + row["credits"] + row["debits"]
         blocked[row["currency"]] = blocked.get(row["currency"], ZERO) + max(row["payout"], ZERO)
     currency = max(sorted(gross), key=gross.__getitem__)
@@ -60,7 +62,7 @@ def _finding(used: list[dict]) -> Finding:
             "sign": _sign(any(row["credits"] for row in used), any(row["debits"] for row in used)),
             "first": min(row["first"] for row in used).isoformat(),
             "last": max(row["last"] for row in used).isoformat(),
-            "gross": {code: plain(amount, code) for code, amount in gross.items()},
+            "amounts": {code: plain(amount, code) for code, amount in net.items()},
             "blocked": {code: plain(amount, code) for code, amount in blocked.items()},
             "settlements": [
                 {
