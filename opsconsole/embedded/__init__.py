@@ -6,7 +6,7 @@ Environment variables with URLs take their place: see `urls`.
 
 import fcntl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
 from . import postgres, valkey
@@ -36,7 +36,10 @@ def stop() -> list[str]:
     if not places.home.exists():
         return []
     with _in_words(), _alone(places):
-        return [server.NAME for server in SERVERS if server.stop(places)]
+        ended = [server.NAME for server in SERVERS if server.stop(places)]
+        with suppress(OSError):
+            places.sockets.rmdir()  # leave nothing in /tmp
+        return ended
 
 
 def command(arguments: list[str]) -> int:

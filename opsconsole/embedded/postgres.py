@@ -1,16 +1,18 @@
 """PostgreSQL 18 from the wheel: created once, started when needed, reached by two roles through a private socket."""
 
 import json
+import os
 import secrets
 import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from .places import Places, ServerError, own_folder, secret_file
+from .places import Places, ServerError, secret_file
 from .processes import connect, end, last_line, serves, telling_line, wait_until
 
 NAME = "PostgreSQL 18"
@@ -118,9 +120,10 @@ def _start(places: Places, settings: Path, log: Path) -> bool:
 
 def _initialise(places: Places) -> None:
     """Build the cluster beside its place and rename it: a start that is killed half way leaves nothing that counts."""
-    draft = places.home / "postgres.new"
-    shutil.rmtree(draft, ignore_errors=True)
-    own_folder(draft, places.owner)
+    for half_made in places.home.glob("postgres.new-*"):
+        shutil.rmtree(half_made, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=places.home))
+    os.chown(draft, places.owner, -1)
     passwords = json.loads(
         secret_file(
             places.home / "passwords", lambda: json.dumps({role: secrets.token_hex(24) for role in ROLES.values()})

@@ -102,7 +102,7 @@ def test_a_lock_file_that_names_another_process_is_stale(installation):
 def test_a_half_made_data_folder_is_made_again(installation):
     places = installation.places
     places.home.mkdir(parents=True)
-    half = places.home / "postgres.new"
+    half = places.home / "postgres.new-1"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
     (places.home / "programs.new").mkdir()
