@@ -18,6 +18,7 @@ from apps.exceptions.sweep import Swept, sweep, sweep_each
 from apps.exceptions.types import Scope
 from tests.exceptions.facts import FIX, HOLDS, LOOSE, drop, facts_of, put
 from tests.factories import person
+from tests.polling import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("test_types")]
 
@@ -71,6 +72,38 @@ def test_two_people_fix_the_same_case_once(entity, marta):
 
     together(lambda: fix(marta), lambda: fix(ian))
     assert sorted(outcomes) == ["This exception is resolved already. Posted to 5110.", "fixed"]
+
+
+def somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+        )
+        return cursor.fetchone()[0]
+
+
+def test_a_claim_in_the_middle_of_a_sweep_waits_for_its_end(entity, marta):
+    """The sweep holds the tally and will want the case: a claim with the case that wants the tally would deadlock."""
+    for subject in ("alpha", "beta"):
+        put(entity, subject)
+    sweep(HOLDS, Scope(entity=entity))
+    beta = Case.objects.get(subject="beta")
+
+    def claim() -> None:
+        operations.claim(case=beta, actor=marta)
+        connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            for subject in ("alpha", "beta"):
+                put(entity, subject, stake="900")
+            sweep(HOLDS, Scope(entity=entity, subjects=frozenset({"alpha"})))
+            claimed = pool.submit(claim)
+            eventually(somebody_waits_for_us, "the claim to wait")
+            sweep(HOLDS, Scope(entity=entity, subjects=frozenset({"beta"})))
+        claimed.result()
+    beta.refresh_from_db()
+    assert (beta.state, beta.stake) == (State.CLAIMED, 900)
 
 
 def test_whatever_happens_at_once_ends_as_a_full_sweep_would(entity, marta):
