@@ -62,7 +62,9 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     try:
         outcome = operations.perform(**asked, digest=request.POST.get("digest", ""))
     except operations.InvalidForm as invalid:
-        return _show(request, found, chosen, attempted=Attempted(action=chosen, form=invalid.form), status=UNPROCESSABLE)
+        return _show(
+            request, found, chosen, attempted=Attempted(action=chosen, form=invalid.form), status=UNPROCESSABLE
+        )
     except operations.PlanChanged as now:
         attempted = Attempted(action=chosen, form=now.form, plan=now.plan, changed=True)
         return _show(request, found, chosen, attempted=attempted, status=CONFLICT)
@@ -94,7 +96,9 @@ def move(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 def case_seen_by(request: HttpRequest, pk: int) -> Case:
     """The case, if the person reads its queue; else there is none."""
-    visible = Case.objects.visible_to(request.user).select_related("entity", "claimed_by", "ended_by", "earlier__ended_by")
+    visible = Case.objects.visible_to(request.user).select_related(
+        "entity", "claimed_by", "ended_by", "earlier__ended_by"
+    )
     found = get_object_or_404(visible, pk=pk)
     show_in_zone(found.entity)
     return found

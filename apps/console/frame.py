@@ -11,7 +11,6 @@ from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.core.models import User
 from apps.core.permissions import READ_MONEY, RUN_JOBS, Role, Team
 from apps.exceptions.models import State, Tally
-from apps.integrations.models import JobState
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,9 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
         system.insert(0, Place("Jobs", reverse("jobs"), waiting or None, alert=True))
     groups.append(("System", system))
     return {
-        "groups": [(name, [(place, _here(place, request.path)) for place in places]) for name, places in groups if places],
+        "groups": [
+            (name, [(place, _here(place, request.path)) for place in places]) for name, places in groups if places
+        ],
         "companies": companies,
         "roles": roles_in_words(user, companies.ids),
         "now": timezone.now(),

@@ -46,7 +46,11 @@ def home(request: HttpRequest) -> HttpResponse:
     queues = mine or _queues(user, companies, works=False)
     teams = [team for team in Team if any(team == other for _, other in queues)]
     tallies = [t for t in Tally.objects.filter(entity_id__in=companies.ids) if (t.entity_id, t.team) in set(queues)]
-    waiting = Q(state=State.OPEN) | Q(state=State.CLAIMED, claimed_by=user) if mine else Q(state__in=(State.OPEN, State.CLAIMED))
+    waiting = (
+        Q(state=State.OPEN) | Q(state=State.CLAIMED, claimed_by=user)
+        if mine
+        else Q(state__in=(State.OPEN, State.CLAIMED))
+    )
     reads_money = user.may_anywhere(READ_MONEY)
     context: dict[str, Any] = {
         "works": bool(mine),
@@ -95,7 +99,8 @@ def _books(user: User, companies: Companies) -> Books:
     incomplete = Exists(has.filter(journal__state=Journal.State.INCOMPLETE))
     drafted = Exists(has.filter(journal__state=Journal.State.DRAFT))
     not_booked = mine.filter(
-        Q(versions__state__in=WAITING) | Q(versions__journals__journal__state__in=[Journal.State.INCOMPLETE, Journal.State.DRAFT])
+        Q(versions__state__in=WAITING)
+        | Q(versions__journals__journal__state__in=[Journal.State.INCOMPLETE, Journal.State.DRAFT])
     )
     oldest = list(mine.filter(pk__in=not_booked.values("pk")).order_by("end_at", "pk")[: SETTLEMENTS_SHOWN + 1])
     return Books(

@@ -22,7 +22,9 @@ def journals(request: HttpRequest) -> HttpResponse:
     first = _month(month)
     if first:
         rows = rows.filter(period=first)
-    rows = rows.filter(_after(request.GET.get("after", ""))).select_related("entity", "of_settlement__version__settlement__connection")
+    rows = rows.filter(_after(request.GET.get("after", ""))).select_related(
+        "entity", "of_settlement__version__settlement__connection"
+    )
     shown, more = page_of(rows.order_by("-period", "key"), PAGE)
     sums = Journal.objects.filter(pk__in=[journal.pk for journal in shown]).order_by()
     totals = dict(sums.values_list("pk").annotate(Sum("lines__debit")))
@@ -47,7 +49,9 @@ def journal(request: HttpRequest, pk: int) -> HttpResponse:
     booked = SettlementJournal.objects.select_related("version__settlement__connection").get(journal=found)
     parts: dict[int, list[JournalPart]] = defaultdict(list)
     made_of = JournalPart.objects.filter(journal_line__journal=found).select_related("signature")
-    for part in made_of.order_by("signature__transaction_type", "signature__amount_type", "signature__amount_description", "leg"):
+    for part in made_of.order_by(
+        "signature__transaction_type", "signature__amount_type", "signature__amount_description", "leg"
+    ):
         parts[part.journal_line_id].append(part)
     lines = [(line, parts[line.pk]) for line in found.lines.select_related("account", "tax_code")]
     context = {

@@ -19,8 +19,14 @@ from apps.core.permissions import READ_MONEY
 from apps.integrations.files import open_raw
 from apps.ledger.models import Account
 from apps.settlements.models import (
-    FeeSignature, OrderLeg, Resolution, RollUp, Settlement, SettlementLine, SettlementVersion,
-)  # fmt: skip
+    FeeSignature,
+    OrderLeg,
+    Resolution,
+    RollUp,
+    Settlement,
+    SettlementLine,
+    SettlementVersion,
+)
 
 PAGE = 100
 NONE = "none"  # in an address: no account, no known leg

@@ -17,7 +17,9 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "That e-mail and password do not match. Check both and try again.",
         "inactive": "This account was switched off. An admin of your company can switch it on.",
     }
-    username = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}))
+    username = forms.EmailField(
+        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
 
 
 class SignIn(LoginView):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case as SqlCase
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Abs
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -63,18 +64,29 @@ def signature(request: HttpRequest, pk: int) -> HttpResponse:
     explained = explain(Signature.of(found), rules_of(found.entity), timezone.localdate())
     ids = [rule.id for rule in (explained.winner, *(rule for rule, _ in explained.losers)) if rule]
     rows = FeeRule.objects.select_related("account", "tax_class", "made_by").in_bulk(ids)
-    seen = RollUp.objects.taken().filter(signature=found).values(
-        "version__settlement__settlement_id", "version__settlement__currency", "version__settlement__start_at", "version__settlement__end_at"
-    )  # fmt: skip
+    seen = (
+        RollUp.objects.taken()
+        .filter(signature=found)
+        .values(
+            "version__settlement__settlement_id",
+            "version__settlement__currency",
+            "version__settlement__start_at",
+            "version__settlement__end_at",
+        )
+    )
     context = {
         "signature": found,
         "explained": explained,
         "winner": rows.get(explained.winner.id) if explained.winner else None,
         "losers": [(rows[rule.id], words) for rule, words in explained.losers if rule.id in rows],
-        "seen": seen.annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit"))).order_by("-version__settlement__end_at")[:PAGE],
-        "case": Case.objects.visible_to(request.user).live().filter(
-            type=FEE_UNMAPPED, entity=found.entity_id, subject=found.key).first(),
-    }  # fmt: skip
+        "seen": seen.annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit"))).order_by(
+            "-version__settlement__end_at"
+        )[:PAGE],
+        "case": Case.objects.visible_to(request.user)
+        .live()
+        .filter(type=FEE_UNMAPPED, entity=found.entity_id, subject=found.key)
+        .first(),
+    }
     return render_screen(request, "signature.html", context)
 
 
@@ -83,7 +95,9 @@ def _of_mine(request: HttpRequest, rows: QuerySet) -> QuerySet:
 
 
 def _rules(request: HttpRequest) -> dict[str, Any]:
-    rows = request.companies.within(_of_mine(request, FeeRule.objects.select_related("account", "tax_class", "made_by", "entity")))
+    rows = request.companies.within(
+        _of_mine(request, FeeRule.objects.select_related("account", "tax_class", "made_by", "entity"))
+    )
     if text := request.GET.get("text", "").strip():
         rows = rows.filter(_says(text) | Q(account__name__icontains=text) | Q(account__code=text))
     code, _, pk = request.GET.get("after", "").rpartition("~")
@@ -104,7 +118,10 @@ def _signatures(request: HttpRequest) -> dict[str, Any]:
     key, _, pk = request.GET.get("after", "").rpartition("~")
     if pk.isdecimal():
         rows = rows.filter(Q(key__gt=key) | Q(key=key, pk__gt=int(pk)))
-    rows = rows.annotate(account=Subquery(today.values("rule__account__code")[:1]), account_name=Subquery(today.values("rule__account__name")[:1]))
+    rows = rows.annotate(
+        account=Subquery(today.values("rule__account__code")[:1]),
+        account_name=Subquery(today.values("rule__account__name")[:1]),
+    )
     shown, more = page_of(rows.order_by("key", "pk"))
     return {
         "signatures": [(row, *weights) for row, weights in zip(shown, _weights(shown), strict=True)],
@@ -118,7 +135,7 @@ def _weights(signatures: list[FeeSignature]) -> list[tuple[int, dict[str, Decima
     lines: dict[int, int] = defaultdict(int)
     money: dict[int, dict[str, Decimal]] = defaultdict(dict)
     cells = RollUp.objects.filter(signature__in=signatures, version__state=SettlementVersion.State.TAKEN)
-    sums = cells.values_list("signature", "version__settlement__currency").annotate(Sum("lines"), Sum(F("credit") - F("debit")))
+    sums = cells.values_list("signature", "version__settlement__currency").annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit")))
     for pk, currency, count, amount in sums:
         lines[pk] += count
         money[pk][currency] = amount
@@ -137,13 +154,14 @@ def _says(text: str) -> Q:
 def _coverage(request: HttpRequest) -> list[Coverage]:
     parts = JournalPart.objects.filter(journal_line__journal__entity_id__in=request.user.entities_where(READ_MONEY))
     parts = request.companies.within(parts, "journal_line__journal__entity_id")
-    sums = parts.values_list("journal_line__journal__currency", "journal_line__account__isnull").annotate(Sum("lines"), Sum(Abs("amount")))
+    without = SqlCase(When(journal_line__account=None, then=True), default=False)
+    sums = parts.values_list("journal_line__journal__currency", without).annotate(n=Sum("lines"), money=Sum(Abs("amount")))
     found: dict[str, Coverage] = {}
-    for currency, without, lines, money in sums:
+    for currency, missing, lines, money in sums:
         coverage = found.setdefault(currency, Coverage(currency))
         coverage.lines += lines
         coverage.money += money
-        if not without:
+        if not missing:
             coverage.mapped_lines += lines
             coverage.mapped_money += money
     return sorted(found.values(), key=lambda coverage: -coverage.money)

@@ -97,7 +97,11 @@ def queue(request: HttpRequest, team: str) -> HttpResponse:
     entity_ids = entities_showing(request.user, request.companies, team)
     asked = Filter.of(request.GET)
     tallies = list(Tally.objects.filter(entity_id__in=entity_ids, team=team))
-    cases = ranked([(entity, team) for entity in entity_ids], asked.condition(request.user) & _after(request.GET.get("after", "")), PAGE + 1)
+    cases = ranked(
+        [(entity, team) for entity in entity_ids],
+        asked.condition(request.user) & _after(request.GET.get("after", "")),
+        PAGE + 1,
+    )
     shown = cases[:PAGE]
     context = {
         "team": team,

@@ -22,9 +22,16 @@ VIEWS = {
     "all": ("All", Q()),
     "stopped": ("Stopped by a fee", Q(versions__journals__journal__state=Journal.State.INCOMPLETE)),
     "waiting": ("Held or changed", Q(versions__state__in=WAITING)),
-    "drafted": ("Drafts complete", Q(versions__journals__journal__state=Journal.State.DRAFT)
-                & ~Exists(SettlementJournal.objects.filter(version__settlement=OuterRef("pk"), journal__state=Journal.State.INCOMPLETE))),
-}  # fmt: skip
+    "drafted": (
+        "Drafts complete",
+        Q(versions__journals__journal__state=Journal.State.DRAFT)
+        & ~Exists(
+            SettlementJournal.objects.filter(
+                version__settlement=OuterRef("pk"), journal__state=Journal.State.INCOMPLETE
+            )
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,11 @@ class Row:
     def stages(self) -> list[tuple[str, str]]:
         """Four stages as (class, words): read, tied out, mapped, drafted."""
         if self.version.state not in (State.TAKEN, State.SUPERSEDED):
-            return [("done", "Read"), ("stop", "Does not tie"), ("", "Fees mapped"), ("", "Drafts complete")]
+            return [("done", "Read"), ("stop", "Does not tie"), ("", "Mapped"), ("", "Drafts")]
         if self.stopped_by:
             stopped = f"Stopped: {words.counted(self.stopped_by, 'cause')}"
-            return [("done", "Read"), ("done", "Tied out"), ("stop", stopped), ("", "Drafts complete")]
-        return [("done", "Read"), ("done", "Tied out"), ("done", "Fees mapped"), ("here", _drafts(self.journals))]
+            return [("done", "Read"), ("done", "Tied out"), ("stop", stopped), ("", "Drafts")]
+        return [("done", "Read"), ("done", "Tied out"), ("done", "Mapped"), ("here", _drafts(self.journals))]
 
 
 @door(READ_MONEY)
@@ -72,9 +79,15 @@ def settlements(request: HttpRequest) -> HttpResponse:
 def refused_files(user: User, companies: Any) -> QuerySet[FileReading]:
     """Files that could not be read and that no corrected file replaced, the newest first."""
     mine = FileReading.objects.filter(
-        file__connection__entity_id__in=user.entities_where(READ_MONEY), status=FileReading.Status.REFUSED, replaced_by=None
+        file__connection__entity_id__in=user.entities_where(READ_MONEY),
+        status=FileReading.Status.REFUSED,
+        replaced_by=None,
     )
-    return companies.within(mine, "file__connection__entity_id").select_related("file__connection").order_by("-read_at", "-pk")
+    return (
+        companies.within(mine, "file__connection__entity_id")
+        .select_related("file__connection")
+        .order_by("-read_at", "-pk")
+    )
 
 
 def rows_of(settlements: list[Settlement]) -> list[Row]:
@@ -86,7 +99,9 @@ def rows_of(settlements: list[Settlement]) -> list[Row]:
     counting = {key: version_that_counts(list(settlement.versions.all())) for key, settlement in by_key.items()}
     journals: dict[int, list[Journal]] = defaultdict(list)
     versions = [version.pk for version in counting.values()]
-    for booked in SettlementJournal.objects.filter(version__in=versions).select_related("journal").order_by("journal__period"):
+    for booked in (
+        SettlementJournal.objects.filter(version__in=versions).select_related("journal").order_by("journal__period")
+    ):
         journals[booked.version_id].append(booked.journal)
     stopped = JournalLine.objects.filter(account=None, journal__of_settlement__version__in=versions)
     causes = dict(stopped.values_list("journal__of_settlement__version").annotate(Count("label", distinct=True)))

@@ -53,7 +53,9 @@ def _steps(user: User, company: Entity) -> list[Step]:
     accounts = Account.objects.filter(entity=company).count()
     settlements = Settlement.objects.filter(entity=company).count()
     unmapped = sum(
-        Tally.objects.filter(entity=company, type=FEE_UNMAPPED).exclude(state=State.SNOOZED).values_list("cases", flat=True)
+        Tally.objects.filter(entity=company, type=FEE_UNMAPPED)
+        .exclude(state=State.SNOOZED)
+        .values_list("cases", flat=True)
     )
     return [
         Step(
@@ -63,31 +65,56 @@ def _steps(user: User, company: Entity) -> list[Step]:
             "The zone is fixed from the first settlement on.",
         ),
         _step(
-            user, company, APPLY_CHART, "charts", "Choose a chart of accounts",
+            user,
+            company,
+            APPLY_CHART,
+            "charts",
+            "Choose a chart of accounts",
             "A chart and mapping",
             bool(accounts),
-            f"{accounts} accounts are here." if accounts else "Says to which account each Amazon fee posts. You see what it adds before it does.",
+            f"{accounts} accounts are here."
+            if accounts
+            else "Says to which account each Amazon fee posts. You see what it adds before it does.",
         ),
         _step(
-            user, company, TAKE_FILES, "upload", "Upload a settlement",
+            user,
+            company,
+            TAKE_FILES,
+            "upload",
+            "Upload a settlement",
             "The first settlement file",
             bool(settlements),
-            f"{settlements} here." if settlements else "Seller Central, Payments, Reports repository: the flat file V2, as Amazon sends it.",
+            f"{settlements} here."
+            if settlements
+            else "Seller Central, Payments, Reports repository: the flat file V2, as Amazon sends it.",
         ),
         _step(
-            user, company, MAP_FEES, "queue", "Open the finance queue",
+            user,
+            company,
+            MAP_FEES,
+            "queue",
+            "Open the finance queue",
             "An account for each fee that has none",
             bool(settlements) and not unmapped,
-            f"{unmapped} wait in the finance queue." if unmapped else "Each one stands in the finance queue with the money that it blocks.",
+            f"{unmapped} wait in the finance queue."
+            if unmapped
+            else "Each one stands in the finance queue with the money that it blocks.",
             args=["finance"],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _step(
-    user: User, company: Entity, permission: Permission, name: str, press: str, title: str, done: bool, says: str,
+    user: User,
+    company: Entity,
+    permission: Permission,
+    name: str,
+    press: str,
+    title: str,
+    done: bool,
+    says: str,
     args: list[str] | None = None,
-) -> Step:  # fmt: skip
+) -> Step:
     if not user.may(permission, company.pk):
         return Step(title, done, says, who=who_can(permission, [company.pk]))
     return Step(title, done, says, url=reverse(name, args=args), press=press)

@@ -181,13 +181,17 @@ def _checks(version: SettlementVersion, rows: list[SignatureRow], journals: list
         sides = f"{words.figure(booked.debit, currency)} {currency}"
         checks.append((booked.debit == booked.credit, f"Debits equal credits in {booked.journal.period:%B}: {sides}"))
     unmapped = [row for row in rows if row.account is None]
-    checks.append((not unmapped, "Every signature has an account" if not unmapped else f"{len(unmapped)} without an account"))
+    checks.append(
+        (not unmapped, "Every signature has an account" if not unmapped else f"{len(unmapped)} without an account")
+    )
     return checks
 
 
 def _cases(request: HttpRequest, settlement: Settlement, version: SettlementVersion) -> list[Case]:
     """Live cases about the settlement itself or a fee of it, by rank."""
     keys = FeeSignature.objects.filter(rollups__version=version).values("key")
-    about = Q(type__startswith="settlement.", subject=settlement.settlement_id) | Q(type="settlement.fee-unmapped", subject__in=keys)
+    about = Q(type__startswith="settlement.", subject=settlement.settlement_id) | Q(
+        type="settlement.fee-unmapped", subject__in=keys
+    )
     visible = Case.objects.visible_to(request.user).live().filter(about, entity=settlement.entity_id)
     return list(visible.select_related("claimed_by").by_rank()[:50])

@@ -43,12 +43,13 @@ def happening(entry: AuditEntry, zone: ZoneInfo) -> Happening:
 
 def _opened(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     again = " The same cause was ended before." if entry.after.get("earlier") else ""
-    return f"Opened by a sweep: {_weight(entry.after)}.{again}", ""
+    weight = _weight(entry.after)
+    return f"Opened by a sweep{weight and f': {weight}'}.{again}", ""
 
 
 def _changed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     grew = entry.after.get("lines", 0) >= entry.before.get("lines", 0)
-    return f"{'Grew' if grew else 'Shrank'} to {_weight(entry.after)}.", f"Before: {_weight(entry.before)}"
+    return f"{'Grew' if grew else 'Shrank'} to {_weight(entry.after) or 'nothing'}.", f"Before: {_weight(entry.before) or 'nothing'}"
 
 
 def _ended(did: str, by_itself: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
@@ -85,7 +86,9 @@ def _noted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
 def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     name = entry.after.get("action") or entry.verb.rpartition(".")[2].replace("-", " ")
     did = f"chose “{name}”." if entry.actor_id else f"{name.capitalize()}."
-    return did, " ".join(part for part in (entry.after.get("did", ""), entry.reason and f"Reason: {entry.reason}") if part)
+    return did, " ".join(
+        part for part in (entry.after.get("did", ""), entry.reason and f"Reason: {entry.reason}") if part
+    )
 
 
 SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
@@ -104,9 +107,10 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
 
 
 def _weight(seen: dict) -> str:
-    lines = words.counted(seen.get("lines", 0), "line")
+    """1,214 lines, £98.00 at stake; what is zero is left out."""
     stake = Decimal(seen.get("stake", "0"))
-    return f"{lines}, {money.words(stake, seen['currency'])} at stake" if stake else lines
+    said = [words.counted(seen["lines"], "line")] if seen.get("lines") else []
+    return ", ".join([*said, f"{money.words(stake, seen['currency'])} at stake"] if stake else said)
 
 
 def _clock(text: str, zone: ZoneInfo) -> str:

@@ -25,9 +25,14 @@ class UploadForm(forms.Form):
         Connection.objects.none(), label="It comes from", required=False, empty_label="A new connection, named below"
     )
     name = forms.CharField(
-        label="Name of a new connection", max_length=NAME, required=False, help_text="One Amazon account, such as amazon.co.uk."
+        label="Name of a new connection",
+        max_length=NAME,
+        required=False,
+        help_text="One Amazon account, such as amazon.co.uk.",
     )
-    entity = forms.ModelChoiceField(Entity.objects.none(), label="Company of a new connection", required=False, empty_label=None)
+    entity = forms.ModelChoiceField(
+        Entity.objects.none(), label="Company of a new connection", required=False, empty_label=None
+    )
 
     def __init__(self, *args: Any, person: User, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -40,7 +45,9 @@ class UploadForm(forms.Form):
         if self.only_company:
             del self.fields["entity"]
         else:
-            self.fields["connection"].label_from_instance = lambda connection: f"{connection.name}, {connection.entity.name}"
+            self.fields["connection"].label_from_instance = lambda connection: (
+                f"{connection.name}, {connection.entity.name}"
+            )
         if not connections:
             del self.fields["connection"]
 

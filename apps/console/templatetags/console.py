@@ -18,12 +18,35 @@ register = template.Library()
 register.simple_tag(frame.frame, takes_context=True, name="frame")
 
 MARKS = {
-    "taken": "ok", "known": "ok", "held": "late", "changed": "late", "refused": "bad", "superseded": "wait",
-    "waiting": "wait", "running": "work", "done": "ok", "failed": "bad", "stuck": "late", "stopped": "wait", "lost": "late",
-    "structural": "structural", "transient": "transient", "unknown": "unknown",
-}  # fmt: skip
-CHIPS = {"incomplete": "danger", "draft": "accent", "approved": "ok", "exported": "ok", "open": "", "claimed": "accent",
-         "snoozed": "", "resolved": "ok", "cleared": "ok", "dismissed": ""}  # fmt: skip
+    "taken": "ok",
+    "known": "ok",
+    "held": "late",
+    "changed": "late",
+    "refused": "bad",
+    "superseded": "wait",
+    "waiting": "wait",
+    "running": "work",
+    "done": "ok",
+    "failed": "bad",
+    "stuck": "late",
+    "stopped": "wait",
+    "lost": "late",
+    "structural": "structural",
+    "transient": "transient",
+    "unknown": "unknown",
+}
+CHIPS = {
+    "incomplete": "danger",
+    "draft": "accent",
+    "approved": "ok",
+    "exported": "ok",
+    "open": "",
+    "claimed": "accent",
+    "snoozed": "",
+    "resolved": "ok",
+    "cleared": "ok",
+    "dismissed": "",
+}
 
 
 @register.filter
@@ -149,7 +172,11 @@ def absolute(amount: Decimal) -> Decimal:
 def signature(text: str) -> SafeString:
     """The parts of a fee's name, set as a machine wrote them."""
     parts = [part.strip() for part in text.split(" / ") if part.strip()]
-    return format_html('<span class="sig">{}' + "<i>/</i>{}" * (len(parts) - 1) + "</span>", *parts) if parts else SafeString("")
+    return (
+        format_html('<span class="sig">{}' + "<i>/</i>{}" * (len(parts) - 1) + "</span>", *parts)
+        if parts
+        else SafeString("")
+    )
 
 
 def _local(at: date | datetime) -> date:
