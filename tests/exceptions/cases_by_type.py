@@ -1,0 +1,129 @@
+"""For each exception type: how its cause comes into a company, and how it goes. test_catalogue runs every pair.
+
+Both work through the doors that people and tasks use, or where there is none, on the facts themselves. The first leaves
+exactly one live case of the type, the second none.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+from apps.core.models import Entity, User
+from apps.core.permissions import Role
+from apps.integrations.models import Connection, Job, JobState
+from apps.ledger.models import Account, TaxClass, TaxRule
+from apps.settlements.charts import apply_chart
+from apps.settlements.models import AcceptedColumn, FeeRule, FileReading
+from apps.settlements.operations import choose_tax_code, map_fee
+from tests.factories import ConnectionFactory, person
+from tests.settlements.files import SALE, File, line
+from tests.settlements.take import take
+
+SINCE = date(2026, 1, 1)
+NEW_FEE = line("-1.00", amount_type="ItemFees", amount_description="PilotFee")
+FULFILMENT = line("-9.80", amount_type="ItemFees", amount_description="FBAPerUnitFulfillmentFee")
+WITHHELD = line("-20.00", amount_type="ItemWithheldTax", amount_description="MarketplaceFacilitatorVAT-Principal")
+HELD = File(total="1.00")
+
+
+def _charted(entity: Entity) -> tuple[Connection, User]:
+    mapper = person(Role.FINANCE, entity)
+    apply_chart(chart="uk", entity=entity, actor=mapper)
+    return ConnectionFactory(entity=entity), mapper
+
+
+def _map(entity: Entity, fee: dict[str, str], account: Account) -> None:
+    parts = ("transaction-type", "amount-type", "amount-description")
+    pattern = {"marketplace": "", "treatment": "", **{part.replace("-", "_"): fee[part] for part in parts}}
+    mapper = entity.memberships.get().user
+    map_fee(entity=entity, pattern=pattern, since=SINCE, account=account, tax_class=None, reason="New", actor=mapper)
+
+
+def _job_stuck(entity: Entity) -> None:
+    Job.objects.create(kind="tests.work", entity=entity, state=JobState.STUCK, leases_lost=3)
+
+
+def _job_runs_again(entity: Entity) -> None:
+    Job.objects.filter(entity=entity).update(state=JobState.WAITING, leases_lost=0)
+
+
+def _new_fee(entity: Entity) -> None:
+    place, _ = _charted(entity)
+    take(place, File(lines=(*SALE, NEW_FEE)))
+
+
+def _fee_mapped(entity: Entity) -> None:
+    _map(entity, NEW_FEE, Account.objects.get(entity=entity, code="5110"))
+
+
+def _leg_without_tax(entity: Entity) -> None:
+    place, _ = _charted(entity)
+    TaxRule.objects.filter(tax_class__entity=entity, tax_class__name="FBA fees").delete()
+    take(place, File(lines=(*SALE, FULFILMENT)))
+
+
+def _tax_code_chosen(entity: Entity) -> None:
+    fba = TaxClass.objects.get(entity=entity, name="FBA fees")
+    code = TaxRule.objects.filter(tax_class__entity=entity).first().tax_code
+    choose_tax_code(
+        entity=entity,
+        tax_class=fba,
+        leg=fba.default_leg,
+        tax_code=code,
+        since=SINCE,
+        reason="As invoiced",
+        actor=entity.memberships.get().user,
+    )
+
+
+def _withheld_tax_unmapped(entity: Entity) -> None:
+    place, _ = _charted(entity)
+    FeeRule.objects.filter(entity=entity, amount_type__iexact=WITHHELD["amount-type"]).delete()
+    take(place, File(lines=(*SALE, WITHHELD)))
+
+
+def _withheld_tax_mapped(entity: Entity) -> None:
+    _map(entity, WITHHELD, Account.objects.get(entity=entity, role="facilitator"))
+
+
+def _does_not_tie(entity: Entity) -> None:
+    take(_charted(entity)[0], HELD)
+
+
+def _changed(entity: Entity) -> None:
+    place, _ = _charted(entity)
+    take(place, HELD)
+    take(place, File(total="2.00"))
+
+
+def _one_that_ties(entity: Entity) -> None:
+    take(entity.connections.get(), File())
+
+
+def _unreadable(entity: Entity) -> None:
+    take(_charted(entity)[0], b"a spreadsheet")
+
+
+def _corrected(entity: Entity) -> None:
+    take(entity.connections.get(), File(), replaces=FileReading.objects.get(file__connection__entity=entity).pk)
+
+
+def _extra_column(entity: Entity) -> None:
+    take(_charted(entity)[0], File(extra={"regulatory-note": "x"}))
+
+
+def _column_accepted(entity: Entity) -> None:
+    AcceptedColumn.objects.create(
+        connection=entity.connections.get(), name="regulatory-note", accepted_by=entity.memberships.get().user
+    )
+
+
+OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
+    "file.layout-unknown": (_unreadable, _corrected),
+    "job.stuck": (_job_stuck, _job_runs_again),
+    "ledger.tax-code-unmapped": (_leg_without_tax, _tax_code_chosen),
+    "settlement.changed": (_changed, _one_that_ties),
+    "settlement.column-unknown": (_extra_column, _column_accepted),
+    "settlement.does-not-tie": (_does_not_tie, _one_that_ties),
+    "settlement.facilitator-not-zero": (_withheld_tax_unmapped, _withheld_tax_mapped),
+    "settlement.fee-unmapped": (_new_fee, _fee_mapped),
+}
