@@ -1,7 +1,7 @@
 """Charts of accounts with tax and mapping, shipped as JSON (fixtures/charts), applied by a person."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
@@ -10,6 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
+from django.db.models import Model
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, User
@@ -24,6 +25,10 @@ from apps.settlements.rules import FIELDS, Rule
 
 FOLDER = Path(settings.BASE_DIR) / "fixtures" / "charts"
 SWEPT = ("settlement.fee-unmapped", "ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
+
+
+Create = Callable[[type[Model], list], list]
+"""Saves new rows of a model, or only hands them on where nothing is to be written."""
 
 
 @dataclass
@@ -49,23 +54,21 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
+def preview(*, chart: str, entity: Entity, actor: User) -> Applied:
+    """What `apply_chart` would add and leave alone now. Writes nothing."""
+    _check(chart, entity, actor)
+    return _fill(chart, entity, actor, lambda model, rows: rows)
+
+
 @transaction.atomic
 def apply_chart(*, chart: str, entity: Entity, actor: User) -> Applied:
     """Add what the company lacks of a chart, rebuild its drafts and sweep. What is there already is never changed.
 
     Raises Refused for an unknown chart, NotAllowed without the permission. Applied twice, the second time adds nothing.
     """
-    if chart not in names():
-        raise Refused(f"There is no chart {chart}. The charts are {', '.join(names())}.", code="chart-unknown")
-    if not actor.may(APPLY_CHART, entity.pk):
-        raise NotAllowed(f"{actor.name} cannot {APPLY_CHART.does} at {entity.name}. Finance and admins can.")
+    _check(chart, entity, actor)
     lock_mapping(entity.pk)
-    content = json.loads((FOLDER / f"{chart}.json").read_text())
-    applied = Applied(chart, entity)
-    accounts = _accounts(content, applied)
-    codes = _tax_codes(content, accounts, applied)
-    classes = _tax_classes(content, codes, applied)
-    _rules(content, accounts, classes, actor, applied)
+    applied = _fill(chart, entity, actor, lambda model, rows: model.objects.bulk_create(rows))
     if not any(applied.added.values()):
         return applied
     AuditEntry.objects.record(
@@ -81,7 +84,24 @@ def apply_chart(*, chart: str, entity: Entity, actor: User) -> Applied:
     return applied
 
 
-def _accounts(content: dict, applied: Applied) -> dict[str, Account]:
+def _check(chart: str, entity: Entity, actor: User) -> None:
+    if chart not in names():
+        raise Refused(f"There is no chart {chart}. The charts are {', '.join(names())}.", code="chart-unknown")
+    if not actor.may(APPLY_CHART, entity.pk):
+        raise NotAllowed(f"{actor.name} cannot {APPLY_CHART.does} at {entity.name}. Finance and admins can.")
+
+
+def _fill(chart: str, entity: Entity, actor: User, create: Create) -> Applied:
+    content = json.loads((FOLDER / f"{chart}.json").read_text())
+    applied = Applied(chart, entity)
+    accounts = _accounts(content, applied, create)
+    codes = _tax_codes(content, accounts, applied, create)
+    classes = _tax_classes(content, codes, applied, create)
+    _rules(content, accounts, classes, actor, applied, create)
+    return applied
+
+
+def _accounts(content: dict, applied: Applied, create: Create) -> dict[str, Account]:
     known = {account.code: account for account in Account.objects.filter(entity=applied.entity)}
     roles = {account.role: account for account in known.values() if account.role}
     new = []
@@ -98,10 +118,10 @@ def _accounts(content: dict, applied: Applied) -> dict[str, Account]:
         elif (there.name, there.kind, there.role) != (row["name"], row["kind"], role):
             applied.left_alone.append(f"Account {there} stays as it is; the chart calls it {code} {row['name']}.")
     applied.added["accounts"] = len(new)
-    return known | {account.code: account for account in Account.objects.bulk_create(new)}
+    return known | {account.code: account for account in create(Account, new)}
 
 
-def _tax_codes(content: dict, accounts: dict[str, Account], applied: Applied) -> dict[str, TaxCode]:
+def _tax_codes(content: dict, accounts: dict[str, Account], applied: Applied, create: Create) -> dict[str, TaxCode]:
     known = {code.code: code for code in TaxCode.objects.filter(entity=applied.entity)}
     new = []
     for row in content["tax_codes"]:
@@ -120,10 +140,10 @@ def _tax_codes(content: dict, accounts: dict[str, Account], applied: Applied) ->
                 f"Tax code {there.code} stays as it is, {there.name}; the chart's is {wanted.name}."
             )
     applied.added["tax codes"] = len(new)
-    return known | {code.code: code for code in TaxCode.objects.bulk_create(new)}
+    return known | {code.code: code for code in create(TaxCode, new)}
 
 
-def _tax_classes(content: dict, codes: dict[str, TaxCode], applied: Applied) -> dict[str, TaxClass]:
+def _tax_classes(content: dict, codes: dict[str, TaxCode], applied: Applied, create: Create) -> dict[str, TaxClass]:
     """New classes with their rules. A class that is there keeps the rules it has: a person may have chosen them."""
     known = {found.name: found for found in TaxClass.objects.filter(entity=applied.entity)}
     new = {
@@ -131,19 +151,25 @@ def _tax_classes(content: dict, codes: dict[str, TaxCode], applied: Applied) -> 
         for row in content["tax_classes"]
         if row["name"] not in known
     }
-    TaxClass.objects.bulk_create(new.values())
-    rules = TaxRule.objects.bulk_create(
+    create(TaxClass, list(new.values()))
+    rules = [
         TaxRule(tax_class=new[row["name"]], leg=rule["leg"], period=_period(rule), tax_code=codes[rule["code"]])
         for row in content["tax_classes"]
         if row["name"] in new
         for rule in row["rules"]
-    )
+    ]
+    create(TaxRule, rules)
     applied.added |= {"tax classes": len(new), "tax rules": len(rules)}
     return known | new
 
 
 def _rules(
-    content: dict, accounts: dict[str, Account], classes: dict[str, TaxClass], actor: User, applied: Applied
+    content: dict,
+    accounts: dict[str, Account],
+    classes: dict[str, TaxClass],
+    actor: User,
+    applied: Applied,
+    create: Create,
 ) -> None:
     entity = applied.entity
     known: dict[tuple, list[tuple[FeeRule, Rule]]] = {}
@@ -171,7 +197,7 @@ def _rules(
                 applied.left_alone.append(
                     f"{_said(pattern)} stays with {there.account}; the chart maps it to {account}."
                 )
-    applied.added["mapping rules"] = len(FeeRule.objects.bulk_create(new))
+    applied.added["mapping rules"] = len(create(FeeRule, new))
 
 
 def _patterns(group: dict) -> Iterator[dict[str, str]]:
