@@ -38,9 +38,9 @@ def charts(request: HttpRequest) -> HttpResponse:
     asked = request.POST if request.method == "POST" else request.GET
     form = ChartForm(asked if "chart" in asked else None, person=request.user)
     if form.is_bound and form.is_valid():
-        chosen = {"chart": form.cleaned_data["chart"], "entity": form.cleaned_data["entity"]}
+        chosen = {"chart": form.cleaned_data["chart"], "entity": form.cleaned_data["entity"], "actor": request.user}
         if request.method == "POST":
-            applied = shipped.apply_chart(**chosen, actor=request.user)
+            applied = shipped.apply_chart(**chosen)
             messages.success(request, applied.words)
             return redirect("mapping")
         return render_screen(request, "charts.html", {"form": form, "plan": shipped.preview(**chosen)}, partial="plan")

@@ -29,7 +29,7 @@ JOBS_SHOWN = 5
 
 @dataclass(frozen=True)
 class Books:
-    """Taken settlements by how far their journals are: {currency: payouts}, and the ones that need longest, oldest first."""
+    """Payouts of taken settlements by how far their journals are, {currency: sum}; `rows` begins with the oldest."""
 
     incomplete: dict
     drafted: dict

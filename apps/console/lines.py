@@ -95,7 +95,7 @@ def settlement_line(request: HttpRequest, settlement_id: str, line: int) -> Http
 
 
 def version_seen_by(request: HttpRequest, settlement_id: str) -> tuple[Settlement, SettlementVersion]:
-    """The settlement and the version that the address names, else the one that counts; 404 where it is not the person's."""
+    """The settlement and the version that the address names, else the one that counts; else 404."""
     visible = Settlement.objects.visible_to(request.user).select_related("entity", "connection")
     settlement = get_object_or_404(visible, settlement_id=settlement_id)
     show_in_zone(settlement.entity)
@@ -166,7 +166,7 @@ def _lines(version: SettlementVersion, asked: Filter, cells: QuerySet[RollUp]) -
 
 
 def _days(version: SettlementVersion, cells: QuerySet[RollUp]) -> Q:
-    """Each signature of the cells on runs of its days: a run ends before a day of that signature that is not in the cells."""
+    """Each signature of the cells on runs of its days: a run ends before a day of it that is not in the cells."""
     wanted, every = defaultdict(set), defaultdict(set)
     for signature, day in cells.values_list("signature", "day").distinct():
         wanted[signature].add(day)

@@ -1,4 +1,4 @@
-"""GL mapping: the rules, how much of the money they cover, and every fee signature with the rule that it falls under."""
+"""GL mapping: the rules, how much of the money they cover, and every fee signature with its account."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -135,7 +135,9 @@ def _weights(signatures: list[FeeSignature]) -> list[tuple[int, dict[str, Decima
     lines: dict[int, int] = defaultdict(int)
     money: dict[int, dict[str, Decimal]] = defaultdict(dict)
     cells = RollUp.objects.filter(signature__in=signatures, version__state=SettlementVersion.State.TAKEN)
-    sums = cells.values_list("signature", "version__settlement__currency").annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit")))
+    sums = cells.values_list("signature", "version__settlement__currency").annotate(
+        n=Sum("lines"), amount=Sum(F("credit") - F("debit"))
+    )
     for pk, currency, count, amount in sums:
         lines[pk] += count
         money[pk][currency] = amount
@@ -155,7 +157,9 @@ def _coverage(request: HttpRequest) -> list[Coverage]:
     parts = JournalPart.objects.filter(journal_line__journal__entity_id__in=request.user.entities_where(READ_MONEY))
     parts = request.companies.within(parts, "journal_line__journal__entity_id")
     without = SqlCase(When(journal_line__account=None, then=True), default=False)
-    sums = parts.values_list("journal_line__journal__currency", without).annotate(n=Sum("lines"), money=Sum(Abs("amount")))
+    sums = parts.values_list("journal_line__journal__currency", without).annotate(
+        n=Sum("lines"), money=Sum(Abs("amount"))
+    )
     found: dict[str, Coverage] = {}
     for currency, missing, lines, money in sums:
         coverage = found.setdefault(currency, Coverage(currency))

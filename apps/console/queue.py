@@ -1,4 +1,4 @@
-"""A team's queue: live cases in rank order. Its totals come from Tally, so it costs the same at 50 cases and at 100,000."""
+"""A team's queue: live cases by rank. Its totals come from Tally, so that 100,000 cases cost what 50 do."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ class Filter:
 
 
 def ranked(queues: Sequence[tuple[int, Team]], condition: Q, size: int) -> list[Case]:
-    """The first cases by rank of these (company, team). One branch each: it walks its part of queue_by_rank and stops."""
+    """The first cases by rank of these (company, team). Each is a branch that walks its part of queue_by_rank."""
     branches = [
         Case.objects.live().filter(condition, entity_id=entity, team=team).by_rank().values_list("id", "score")[:size]
         for entity, team in queues

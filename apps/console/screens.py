@@ -50,7 +50,7 @@ class Companies:
 
 
 def door(*permissions: Permission, methods: Sequence[str] = ("GET",)) -> Callable:
-    """Let in who is signed in and has one of the permissions in some company; querysets narrow it down to the right ones."""
+    """Let in who is signed in and has one of the permissions in some company; querysets narrow it down to those."""
 
     def decorate(view: Callable) -> Callable:
         @wraps(view)

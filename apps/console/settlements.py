@@ -50,7 +50,7 @@ class Row:
         if self.version.state not in (State.TAKEN, State.SUPERSEDED):
             return [("done", "Read"), ("stop", "Does not tie"), ("", "Mapped"), ("", "Drafts")]
         if self.stopped_by:
-            stopped = f"Stopped: {words.counted(self.stopped_by, 'cause')}"
+            stopped = f"Stopped by {self.stopped_by:,}"
             return [("done", "Read"), ("done", "Tied out"), ("stop", stopped), ("", "Drafts")]
         return [("done", "Read"), ("done", "Tied out"), ("done", "Mapped"), ("here", _drafts(self.journals))]
 

@@ -1,4 +1,4 @@
-"""The proof of a settlement: its total, its lines, its signatures and its journals are one amount, and each leads to the lines."""
+"""The proof of a settlement: total, lines, signatures and journals are one amount, and each leads to the lines."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ BALANCE_SHEET = (Account.Kind.ASSET, Account.Kind.LIABILITY)
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the figures that must be equal; `gap` is how far it is from the first one. No amount: it is not there yet."""
+    """One of the figures that must be equal; `gap` is how far it is from the first. No amount: it is not there yet."""
 
     label: str
     amount: Decimal | None
@@ -86,7 +86,7 @@ def settlement(request: HttpRequest, settlement_id: str) -> HttpResponse:
 
 
 def _signatures(version: SettlementVersion) -> list[SignatureRow]:
-    """A row for each signature and what it maps to; a signature whose rule changed within the period has one for each."""
+    """A row for each signature and account; a signature whose rule changed within the period has several."""
     cells = with_account(version.rollups.all()).values("signature", "account_id", "tax_class_id")
     sums = list(cells.annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit"))))
     signatures = FeeSignature.objects.in_bulk([cell["signature"] for cell in sums])

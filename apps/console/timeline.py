@@ -49,7 +49,10 @@ def _opened(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
 
 def _changed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     grew = entry.after.get("lines", 0) >= entry.before.get("lines", 0)
-    return f"{'Grew' if grew else 'Shrank'} to {_weight(entry.after) or 'nothing'}.", f"Before: {_weight(entry.before) or 'nothing'}"
+    return (
+        f"{'Grew' if grew else 'Shrank'} to {_weight(entry.after) or 'nothing'}.",
+        f"Before: {_weight(entry.before) or 'nothing'}",
+    )
 
 
 def _ended(did: str, by_itself: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:

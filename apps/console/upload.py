@@ -14,13 +14,21 @@ from apps.core.permissions import TAKE_FILES
 from apps.integrations.files import store
 from apps.integrations.jobs import enqueue
 from apps.integrations.models import Connection
+from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE, FileReading
 
 NAME = Connection._meta.get_field("name").max_length
 
 
 class UploadForm(forms.Form):
-    file = forms.FileField(label="Settlement file", help_text="Flat file V2 with tabs, as Amazon sends it. Any size.")
+    kind = forms.ChoiceField(
+        label="What it is",
+        choices=[
+            (READ_FILE, "A settlement: flat file V2, as Amazon sends it"),
+            (READ_LEGS, "Where orders were shipped from and to: order-id, ship-from, ship-to"),
+        ],
+    )
+    file = forms.FileField(label="File", help_text="Any size. It is kept as it came.")
     connection = forms.ModelChoiceField(
         Connection.objects.none(), label="It comes from", required=False, empty_label="A new connection, named below"
     )
@@ -50,6 +58,7 @@ class UploadForm(forms.Form):
             )
         if not connections:
             del self.fields["connection"]
+            self.fields["name"].required = True
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -70,15 +79,15 @@ class UploadForm(forms.Form):
 @door(TAKE_FILES, methods=["GET", "POST"])
 def upload(request: HttpRequest) -> HttpResponse:
     replaces = _replaced(request)
-    initial = {"connection": replaces.file.connection} if replaces else {}
+    initial = {"connection": replaces.file.connection_id if replaces else request.GET.get("connection")}
     form = UploadForm(request.POST or None, request.FILES or None, person=request.user, initial=initial)
     if request.method == "POST" and form.is_valid():
-        arrived = form.cleaned_data["file"]
-        connection = form.connection_of()
+        kind, arrived, connection = form.cleaned_data["kind"], form.cleaned_data["file"], form.connection_of()
         stored = store(connection=connection, name=arrived.name, chunks=arrived.chunks(), actor=request.user)
-        args = {"replaces": replaces.pk} if replaces and replaces.file.connection_id == connection.pk else {}
+        corrects = replaces and kind == READ_FILE and replaces.file.connection_id == connection.pk
+        args = {"replaces": replaces.pk} if corrects else {}
         with transaction.atomic():
-            job = enqueue(kind=READ_FILE, entity=connection.entity, file=stored, args=args, actor=request.user)
+            job = enqueue(kind=kind, entity=connection.entity, file=stored, args=args, actor=request.user)
         return redirect("job", pk=job.pk)
     context = {"form": form, "replaces": replaces}
     return render_screen(request, "upload.html", context, status=UNPROCESSABLE if form.is_bound else 200)

@@ -13,7 +13,7 @@ OTHERS = "Other accounts"
 
 @dataclass(frozen=True)
 class Bar:
-    """`kind` is up, down or sum: the stylesheet's colours; the figure's sign says it too. `level` is where the next one begins."""
+    """`kind` is up, down or sum: the stylesheet's colours; the figure's sign says it too. The next one begins at `level`."""
 
     label: tuple[str, ...]
     amount: Decimal

@@ -73,7 +73,7 @@ def nearness(due: datetime, now: datetime) -> str:
 
 
 def sums(amounts: Iterable[tuple[str, Decimal]], joined: str = " + ") -> str:
-    """£19,936.24 + €5,794.78: currencies are never added together; the largest comes first. A dash where there are none."""
+    """£19,936.24 + €5,794.78: currencies are never added together; the largest first. A dash where there are none."""
     kept = sorted(((amount, currency) for currency, amount in amounts), key=lambda pair: -abs(pair[0]))
     return joined.join(money.words(amount, currency) for amount, currency in kept) or "–"
 
