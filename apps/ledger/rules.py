@@ -1,4 +1,4 @@
-"""Journal arithmetic, pure: a payout's amounts by month, the tax inside fees, what balances each month (domain.md 4.3 to 4.5).
+"""Journal arithmetic, pure: amounts by month, the tax inside fees, what balances each month (domain.md 4.3 to 4.5).
 
 Amounts are signed as Amazon signs them: above zero is a credit, below zero a debit.
 """
@@ -188,8 +188,8 @@ def split_tax(gross: Decimal, rate: Decimal, round_half_up: Rounding) -> tuple[D
 def drafts(portions: Iterable[Portion], *, end: date, books: Books, round_half_up: Rounding) -> list[Draft]:
     """The journals of one payout, one a month, the last one in the month of `end` (the settlement's last day).
 
-    What is posted after the end belongs to the end. Earlier months balance on the carried-forward account; the last month takes
-    them back and posts the whole payout to clearing.
+    What is posted after the end belongs to the end. Earlier months balance on the carried-forward account; the last one
+    takes them back and posts the whole payout to clearing.
     """
     months: dict[date, list[Portion]] = defaultdict(list, {month_of(end): []})
     for portion in portions:
@@ -243,7 +243,7 @@ def _tax(portion: Portion, books: Books) -> TaxDecision | None:
 
 
 def _place(portion: Portion, tax: TaxDecision | None, books: Books) -> tuple[tuple, Line]:
-    """The line that a portion belongs to, still empty, and its key: account, tax code, and what else keeps lines apart."""
+    """The line that a portion belongs to, still empty, and its key: account, tax code, what else keeps lines apart."""
     if portion.posting is None:
         return (None, None, portion.cause), Line(None, f"No account: {portion.label}")
     if tax and tax.code is None:

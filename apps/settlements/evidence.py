@@ -70,7 +70,9 @@ def unequal_orders(case: Case) -> list[UnequalOrder]:
     with connection.cursor() as cursor:
         cursor.execute(UNEQUAL_ORDERS, {"version": version.pk, "entity": case.entity_id, "shown": ORDERS_SHOWN})
         return [
-            UnequalOrder(order_id=order, item=item, collected=collected or Decimal(0), withheld=withheld or Decimal(0), line=line)
+            UnequalOrder(
+                order_id=order, item=item, collected=collected or Decimal(0), withheld=withheld or Decimal(0), line=line
+            )
             for order, item, collected, withheld, line in cursor.fetchall()
         ]
 
@@ -78,7 +80,9 @@ def unequal_orders(case: Case) -> list[UnequalOrder]:
 def rules_of_class(case: Case) -> list[FeeRule]:
     """The rules that tax by the class that a case is about."""
     return list(
-        FeeRule.objects.filter(entity=case.entity_id, tax_class=case.facts["tax_class_id"]).select_related("account").order_by("pk")
+        FeeRule.objects.filter(entity=case.entity_id, tax_class=case.facts["tax_class_id"])
+        .select_related("account")
+        .order_by("pk")
     )
 
 

@@ -120,7 +120,7 @@ def compute(
 
 
 def buildable(entity: Entity) -> QuerySet[SettlementVersion]:
-    """Taken versions of the company's settlements of which no journal is approved or exported: those are never touched."""
+    """Taken versions of settlements of which no journal is approved or exported: those are never touched."""
     closed = SettlementJournal.objects.exclude(journal__state__in=OPEN_STATES).values("version__settlement")
     versions = SettlementVersion.objects.filter(settlement__entity=entity, state=SettlementVersion.State.TAKEN)
     return versions.exclude(settlement__in=closed).select_related("settlement").order_by("settlement__settlement_id")

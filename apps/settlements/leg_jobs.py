@@ -17,13 +17,15 @@ READ_LEGS = "settlements.read-legs"
 
 
 def read_legs(job: Job, progress: Progress) -> dict[str, Any]:
-    """Orders named, orders new or changed, settlements rolled up again. Refused with words for each line that is wrong."""
+    """Orders named, new or changed; settlements rolled up again. Refused with words for each line that is wrong."""
     progress.say("Reading lines")
     with open_raw(job.file) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
         try:
             rows = legs.read(text, job.file.name)
         except UnicodeDecodeError as fault:
-            raise Refused(f"{job.file.name} is not UTF-8 text: byte {fault.start:,} is no letter.", field="file") from fault
+            raise Refused(
+                f"{job.file.name} is not UTF-8 text: byte {fault.start:,} is no letter.", field="file"
+            ) from fault
     progress.say("Rolling settlements up by leg")
     with transaction.atomic():
         loaded = load_order_legs(connection=job.file.connection, rows=rows, actor=job.asked_by)

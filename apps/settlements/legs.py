@@ -1,4 +1,4 @@
-"""Where orders were shipped from and to, and roll-ups split by it: facts that a settlement file lacks (domain.md 4.4)."""
+"""Where orders were shipped from and to, and roll-ups split by it: facts that no settlement has (domain.md 4.4)."""
 
 import csv
 import io
@@ -27,10 +27,10 @@ UPSERT = """
     RETURNING order_id
 """
 HAVING_THEM = """
-    SELECT DISTINCT line.version_id
+    SELECT DISTINCT settled.version_id
     FROM unnest(%(orders)s::text[]) changed (order_id)
-    JOIN settlements_settlementline line ON line.order_id = changed.order_id AND line.order_id <> ''
-    JOIN settlements_settlementversion version ON version.id = line.version_id AND version.state <> 'superseded'
+    JOIN settlements_settledorder settled ON settled.order_id = changed.order_id
+    JOIN settlements_settlementversion version ON version.id = settled.version_id AND version.state <> 'superseded'
     JOIN settlements_settlement settlement ON settlement.id = version.settlement_id
     WHERE settlement.connection_id = %(connection)s
 """
@@ -40,15 +40,16 @@ WITH_LEGS = """
     JOIN settlements_settlement settlement ON settlement.id = version.settlement_id
     WHERE version.id = ANY(%(versions)s) AND EXISTS (
         SELECT FROM settlements_orderleg leg
-        JOIN settlements_settlementline line ON line.order_id = leg.order_id AND line.order_id <> ''
-        WHERE leg.connection_id = settlement.connection_id AND line.version_id = version.id)
+        JOIN settlements_settledorder settled ON settled.order_id = leg.order_id AND settled.version_id = version.id
+        WHERE leg.connection_id = settlement.connection_id)
 """
 EMPTY = "DELETE FROM settlements_rollup WHERE version_id = ANY(%(versions)s)"
 REFILL = """
     INSERT INTO settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit)
     SELECT line.version_id, line.signature_id, (line.posted_at AT TIME ZONE entity.zone)::date,
            coalesce(leg.ship_from || '>' || leg.ship_to, ''), count(*),
-           coalesce(sum(line.amount) FILTER (WHERE line.amount > 0), 0), coalesce(-sum(line.amount) FILTER (WHERE line.amount < 0), 0)
+           coalesce(sum(line.amount) FILTER (WHERE line.amount > 0), 0),
+           coalesce(-sum(line.amount) FILTER (WHERE line.amount < 0), 0)
     FROM settlements_settlementline line
     JOIN settlements_settlementversion version ON version.id = line.version_id
     JOIN settlements_settlement settlement ON settlement.id = version.settlement_id
@@ -61,7 +62,7 @@ REFILL = """
 
 
 def read(source: TextIO, name: str) -> list[Leg]:
-    """The legs of a comma- or tab-separated file with a header. Refused with words for each line that cannot be read."""
+    """The legs of a comma- or tab-separated file with a header. Refused with words for each line that is wrong."""
     text = source.read().removeprefix("\N{BYTE ORDER MARK}")
     header = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
@@ -69,7 +70,8 @@ def read(source: TextIO, name: str) -> list[Leg]:
     missing = [column for column in COLUMNS if column not in names]
     if missing:
         raise Refused(
-            f"{name}, line 1: the header lacks {' and '.join(missing)}. Expected order-id, ship-from and ship-to, with commas or tabs.",
+            f"{name}, line 1: the header lacks {' and '.join(missing)}. "
+            "Expected order-id, ship-from and ship-to, with commas or tabs.",
             field="file",
             code="columns-missing",
         )
@@ -135,5 +137,6 @@ def _fault(leg: Leg, found: dict[str, Leg]) -> str:
         if not COUNTRY.fullmatch(country):
             return f"{column} is “{country}”. Expected two letters of a country, such as GB."
     if order in found and found[order] != leg:
-        return f"order {order} is there twice, with other countries: {found[order][1]}>{found[order][2]} and {ship_from}>{ship_to}."
+        _, first_from, first_to = found[order]
+        return f"order {order} is there twice: {first_from}>{first_to}, and here {ship_from}>{ship_to}."
     return ""

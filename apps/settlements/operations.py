@@ -79,7 +79,7 @@ def map_fee(
     reason: str,
     actor: User,
 ) -> Mapped:
-    """Give what the pattern matches an account from a day on. Keys of `pattern`: the five parts of a signature, empty for any."""
+    """Give what the pattern matches an account from a day on. The pattern is a signature's parts, empty for any."""
     lock_mapping(entity.pk)
     row = new_rule(
         entity=entity,
@@ -134,7 +134,7 @@ def new_tax_rule(*, tax_class: TaxClass, leg: str, tax_code: TaxCode, since: dat
 def choose_tax_code(
     *, entity: Entity, tax_class: TaxClass, leg: str, tax_code: TaxCode, since: date, reason: str, actor: User
 ) -> TaxRule:
-    """Tax a class of fees on a leg by a code from a day on, and rebuild the drafts of the settlements that use the class."""
+    """Tax a class of fees on a leg by a code from a day on, and rebuild the drafts that use the class."""
     lock_mapping(entity.pk)
     row = new_tax_rule(tax_class=tax_class, leg=leg, tax_code=tax_code, since=since)
     row.save()
@@ -162,7 +162,10 @@ class LegsLoaded:
     def words(self) -> str:
         if not self.changed:
             return f"{self.orders:,} orders, all known with these countries. Nothing was changed."
-        return f"{self.orders:,} orders, {self.changed:,} of them new or changed. {self.settlements:,} settlements were rolled up again."
+        return (
+            f"{self.orders:,} orders, {self.changed:,} of them new or changed. "
+            f"{self.settlements:,} settlements were rolled up again."
+        )
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""What a change of the mapping would do to the drafts: computed from roll-ups, nothing is written (architecture.md section 3)."""
+"""What a change of the mapping would do to the drafts, computed from roll-ups (architecture.md section 3)."""
 
 import hashlib
 from collections import defaultdict
@@ -84,7 +84,7 @@ def sums(amounts: dict[str, Decimal]) -> str:
 
 
 def compare(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
-    """Of the same payouts, computed by today's rules and by the changed ones. A line counts where its cell gets a home."""
+    """Of the same payouts, by today's rules and by the changed ones. A line counts where its cell gets an account."""
     lines, moved, gross = 0, 0, defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
         for was, now in zip(old.cells, new.cells, strict=True):

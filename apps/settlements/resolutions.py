@@ -1,4 +1,4 @@
-"""Which rule maps which signature when: recomputed for just the signatures that a change touches (architecture.md section 5)."""
+"""Which rule maps which signature when, recomputed for just the signatures that a change touches."""
 
 from collections.abc import Collection
 
@@ -13,7 +13,7 @@ from apps.settlements.rules import Rule, Signature, Span, resolve_spans
 def lock_mapping(entity_id: int) -> None:
     """Wait for the right to change the company's mapping or what is built from it, until the end of the transaction.
 
-    Without it, a rule saved while a file is read would miss the file's new signatures, and the file would miss the rule.
+    Without it, a rule saved while a file is read would miss the file's new signatures, and the file the rule.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('settlements.mapping', %s))", [entity_id])
@@ -38,7 +38,7 @@ def as_rule(row: FeeRule) -> Rule:
 
 @transaction.atomic
 def resolve(entity: Entity, signature_ids: Collection[int] | None) -> set[int]:
-    """Make the resolutions of these signatures (None: all of the company's) what the rules say; returns those that changed."""
+    """Make the resolutions of these signatures (None: of all) what the rules say; returns those that changed."""
     lock_mapping(entity.pk)
     signatures = FeeSignature.objects.filter(entity=entity)
     existing = Resolution.objects.filter(signature__entity=entity)

@@ -8,7 +8,7 @@ FIELDS = ("marketplace", "transaction_type", "amount_type", "amount_description"
 FIELD_NAMES = {field: field.replace("_", "-") for field in FIELDS}
 ENDING = "*"
 
-# Families whose amount-description is text that somebody typed (settlement-vocabulary.md section 2): one rule takes them all.
+# Families whose amount-description is text that somebody typed: one rule takes them all (settlement-vocabulary.md 2).
 # Each is (transaction-type, amount-type, how the description begins), in the form of `clean`.
 FREE_TEXT = (
     ("couponredemptionfee", "couponredemptionfee", ""),
@@ -99,10 +99,10 @@ def matches(pattern: Signature, signature: Signature) -> bool:
 
 
 def exactness(pattern: Signature) -> tuple:
-    """How exact a pattern is, for comparing: the description first, whole before a long beginning before a short one; then
+    """How exact a pattern is, for comparing.
 
-    amount-type, transaction-type, treatment, marketplace. Two patterns that match one signature and are equally exact are the
-    same pattern.
+    The description counts first, whole before a long beginning before a short one; then amount-type, transaction-type,
+    treatment, marketplace. Two patterns that match one signature and are equally exact are the same pattern.
     """
     description = pattern.amount_description
     if description.endswith(ENDING):
@@ -137,7 +137,7 @@ def resolve_spans(rules: Iterable[Rule], signature: Signature) -> list[tuple[Spa
 
 @dataclass(frozen=True)
 class Explanation:
-    """The rule that maps a signature on a day, or None; and the others that match it, each with the words why it does not."""
+    """The rule that maps a signature on a day, or None; and the others that match, each with the words why it lost."""
 
     winner: Rule | None
     words: str
@@ -160,20 +160,24 @@ def explain(signature: Signature, rules: Iterable[Rule], day: date) -> Explanati
 
 
 def family(description: str) -> str:
-    """A description's family as a pattern: "PilotProgrammeFee007" gives "PilotProgrammeFee*"; without number or tail, its first word."""
+    """How a description and its like begin, as a pattern; empty where nothing can be said.
+
+    "PilotProgrammeFee007" gives "PilotProgrammeFee*"; without a number at its end, its first word.
+    """
     text = " ".join(description.split())
     stem = text.rstrip("0123456789-_/.#: ")
     if stem == text and " " in text:
         stem = text.split(" ")[0]
-    return f"{stem}{ENDING}"
+    return f"{stem}{ENDING}" if stem else ""
 
 
-def is_free_text(signature: Signature) -> bool:
-    return any(
-        (signature.transaction_type, signature.amount_type) == family[:2]
-        and signature.amount_description.startswith(family[2])
-        for family in FREE_TEXT
-    )
+def free_text(signature: Signature) -> str:
+    """The pattern of the free-text family that a signature belongs to, or empty."""
+    for transaction_type, amount_type, beginning in FREE_TEXT:
+        same_type = (signature.transaction_type, signature.amount_type) == (transaction_type, amount_type)
+        if same_type and signature.amount_description.startswith(beginning):
+            return f"{beginning}{ENDING}"
+    return ""
 
 
 def _named(pattern: Signature) -> str:

@@ -40,9 +40,8 @@ class Measured:
 
     @property
     def sign(self) -> str:
-        return {(True, False): "credit", (False, True): "charge"}.get(
-            (self.credits, self.debits), "amount of either sign"
-        )
+        """In words; empty where both signs occur."""
+        return {(True, False): "credits", (False, True): "charges"}.get((self.credits, self.debits), "")
 
 
 def tokens(name: str) -> list[str]:
@@ -70,19 +69,18 @@ def suggest(signature: FeeSignature, currency: str) -> Suggestion | None:
         .filter(signature__resolutions__rule__account=rule.account_id)
         .exclude(signature=signature)
     )
-    stopped = _stopped(signature)
-    for_, against = [], []
+    for_: list[str] = []
+    against: list[str] = []
     name = rule.amount_description
-    (for_ if alike >= STRONGLY_ALIKE else against).append(
-        f"Its name is like {name}, which posts to {rule.account}."
-        if alike >= STRONGLY_ALIKE
-        else f"Its name is only partly like {name}: check what Amazon says it is."
-    )
+    if alike >= STRONGLY_ALIKE:
+        for_.append(f"Its name is like {name}, which posts to {rule.account}.")
+    else:
+        against.append(f"Its name is only partly like {name}: check what Amazon says it is.")
     if rule.amount_type and rule.amount_type.lower() == signature.amount_type.lower():
         for_.append(f"Same amount-type, {signature.amount_type}.")
     if mine and peers:
         _compare(mine, peers, rule.account, currency, for_, against)
-    if stopped:
+    if stopped := _stopped(signature):
         for_.append(f"{stopped} stopped when this one began: it may have a new name.")
     else:
         against.append("Not a renamed fee: none of its kind stopped when this one began.")
@@ -128,13 +126,13 @@ def _measure(cells: QuerySet[RollUp]) -> Measured | None:
 def _compare(
     mine: Measured, peers: Measured, account: Account, currency: str, for_: list[str], against: list[str]
 ) -> None:
-    if mine.sign == peers.sign:
-        for_.append(f"All its {mine.lines:,} lines are {mine.sign}s, as on every fee mapped to {account.code}.")
-    else:
-        against.append(f"Its lines are {mine.sign}s; those mapped to {account.code} are {peers.sign}s.")
+    if mine.sign and mine.sign == peers.sign:
+        for_.append(f"All its {mine.lines:,} lines are {mine.sign}, as on every fee mapped to {account.code}.")
+    elif mine.sign and peers.sign:
+        against.append(f"Its lines are {mine.sign}; those mapped to {account.code} are {peers.sign}.")
     inside = peers.least <= mine.least and mine.greatest <= peers.greatest
     sizes = (
-        f"{words(mine.least, currency)} to {words(mine.greatest, currency)} a line by day; "
+        f"{words(mine.least, currency)} to {words(mine.greatest, currency)} a line (means of days); "
         f"{account.code} runs {words(peers.least, currency)} to {words(peers.greatest, currency)}."
     )
     (for_ if inside else against).append(sizes)

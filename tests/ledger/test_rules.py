@@ -26,15 +26,19 @@ CHANGE = date(2024, 8, 1)
 SELLING, FBA = 1, 2
 REVERSE, STANDARD, ZERO_RATED = 1, 2, 3
 BOOKS = Books(
-    names={1200: "Clearing", 1210: "Reserve", 1220: "Carried forward", 2201: "Input VAT", 2260: "Facilitator", 4000: "Sales",
-           5110: "FBA fees"},
+    names={1200: "Clearing", 1210: "Reserve", 1220: "Carried forward", 2201: "Input VAT", 2260: "Facilitator",
+           4000: "Sales", 5110: "FBA fees"},
     codes={account: str(account) for account in (1200, 1210, 1220, 2201, 2260, 4000, 5110)},
     roles={"clearing": 1200, "reserve": 1210, "carried-forward": 1220, "facilitator": 2260},
     tax_classes={
-        SELLING: TaxClass(SELLING, "Selling fees", "GB>GB", (TaxRule("*", None, CHANGE, REVERSE), TaxRule("*", CHANGE, None, STANDARD))),
+        SELLING: TaxClass(
+            SELLING, "Selling fees", "GB>GB",
+            (TaxRule("*", None, CHANGE, REVERSE), TaxRule("*", CHANGE, None, STANDARD)),
+        ),
         FBA: TaxClass(
             FBA, "FBA fees", "GB>GB",
-            (TaxRule("*", None, CHANGE, REVERSE), TaxRule("GB>GB", CHANGE, None, STANDARD), TaxRule("GB>DE", CHANGE, None, ZERO_RATED)),
+            (TaxRule("*", None, CHANGE, REVERSE), TaxRule("GB>GB", CHANGE, None, STANDARD),
+             TaxRule("GB>DE", CHANGE, None, ZERO_RATED)),
         ),
     },
     tax_codes={
@@ -45,7 +49,9 @@ BOOKS = Books(
 )  # fmt: skip
 NO_ROLES = Books(names={}, codes={}, roles={}, tax_classes={}, tax_codes={})
 cents = st.integers(0, 10**7).map(lambda n: Decimal(n) / 100)
-postings = st.sampled_from([None, Posting(4000), Posting(1210), Posting(2260), Posting(5110, SELLING), Posting(5110, FBA), Posting(2201)])
+postings = st.sampled_from(
+    [None, Posting(4000), Posting(1210), Posting(2260), Posting(5110, SELLING), Posting(5110, FBA), Posting(2201)]
+)
 portions = st.builds(
     Portion,
     cause=st.integers(1, 6),
@@ -60,7 +66,9 @@ portions = st.builds(
 ends = st.dates(date(2024, 7, 10), date(2024, 9, 30))
 
 
-def portion(amount: str, day: date, posting: Posting | None, *, leg: str = "", cause: int = 1, lines: int = 1) -> Portion:
+def portion(
+    amount: str, day: date, posting: Posting | None, *, leg: str = "", cause: int = 1, lines: int = 1
+) -> Portion:
     value = Decimal(amount)
     zero = Decimal(0)
     return Portion(cause, "Refund / ItemFees / X", day, leg, lines, max(value, zero), max(-value, zero), posting)
@@ -167,7 +175,11 @@ def test_a_negative_payout_credits_clearing():
 
 def test_an_unmapped_fee_has_a_line_of_its_own():
     day = date(2024, 9, 2)
-    cells = [portion("-3.00", day, None, cause=1), portion("-2.00", day, None, cause=2), portion("9.00", day, Posting(4000), cause=3)]
+    cells = [
+        portion("-3.00", day, None, cause=1),
+        portion("-2.00", day, None, cause=2),
+        portion("9.00", day, Posting(4000), cause=3),
+    ]
     (draft,) = drafts(cells, end=day, books=BOOKS, round_half_up=POUNDS)
     assert not draft.complete
     assert [line.debit for line in draft.lines if line.label == "No account: Refund / ItemFees / X"] == [3, 2]
@@ -175,7 +187,9 @@ def test_an_unmapped_fee_has_a_line_of_its_own():
 
 def test_a_leg_without_a_tax_code_says_which_is_missing():
     day = date(2024, 9, 2)
-    (draft,) = drafts([portion("-3.00", day, Posting(5110, FBA), leg="GB>FR")], end=day, books=BOOKS, round_half_up=POUNDS)
+    (draft,) = drafts(
+        [portion("-3.00", day, Posting(5110, FBA), leg="GB>FR")], end=day, books=BOOKS, round_half_up=POUNDS
+    )
     assert [(line.label, line.missing_tax) for line in draft.lines if line.account is None] == [
         ("No tax code: FBA fees, GB>FR", "FBA fees | GB>FR")
     ]

@@ -67,17 +67,30 @@ def settle(entity, settlement_id: str, cells: list[tuple], *, currency="GBP", en
     )  # fmt: skip
     version = SettlementVersion.objects.create(
         settlement=settlement, number=1, file=file, state="taken", rows_hash=settlement_id, total=total, sum=total,
-        lines=sum(cell[3] for cell in cells), encoding="utf-8", line_end="lf", date_style="dotted", decimal_style="point",
+        lines=sum(cell[3] for cell in cells), encoding="utf-8", line_end="lf", date_style="dotted",
+        decimal_style="point",
     )  # fmt: skip
     for parts, day, amount, lines, *leg in cells:
         signature, _ = FeeSignature.objects.get_or_create(
             entity=entity,
             key=signature_key(*parts),
-            defaults=dict(zip(("marketplace", "transaction_type", "amount_type", "amount_description", "treatment"), parts, strict=True)),
+            defaults=dict(
+                zip(
+                    ("marketplace", "transaction_type", "amount_type", "amount_description", "treatment"),
+                    parts,
+                    strict=True,
+                )
+            ),
         )
         value = Decimal(amount)
         RollUp.objects.create(
-            version=version, signature=signature, day=day, leg="".join(leg), lines=lines, credit=max(value, 0), debit=max(-value, 0)
+            version=version,
+            signature=signature,
+            day=day,
+            leg="".join(leg),
+            lines=lines,
+            credit=max(value, 0),
+            debit=max(-value, 0),
         )
     resolve(entity, None)
     journals.rebuild([version.pk])
@@ -91,7 +104,11 @@ def stopped(entity, priya):
     october, november = date(2026, 10, 26), date(2026, 11, 3)
     common = [(SALE, october, "1000.00", 10), (FULFILMENT, october, "-300.00", 10), (RETURN_FEE, october, "-60.00", 20)]
     settle(entity, "11924306741", [*common, (RETURN_FEE, november, "-24.00", 8)])
-    settle(entity, "11921480036", [*common, (("Amazon.co.uk", "Order", "ItemFees", "NewVineFee", "none"), november, "-5.00", 1)])
+    settle(
+        entity,
+        "11921480036",
+        [*common, (("Amazon.co.uk", "Order", "ItemFees", "NewVineFee", "none"), november, "-5.00", 1)],
+    )
     return Case.objects.get(subject=signature_key(*RETURN_FEE))
 
 
@@ -116,13 +133,17 @@ def planned(case, actor, **changes):
 def balances(entity) -> dict[str, Decimal]:
     lines = JournalLine.objects.filter(journal__entity=entity).values("account__code", "account__name")
     return {
-        f"{row['account__code']} {row['account__name']}" if row["account__code"] else "No account": row["debit"] - row["credit"]
+        f"{row['account__code']} {row['account__name']}" if row["account__code"] else "No account": row["debit"]
+        - row["credit"]
         for row in lines.annotate(debit=Sum("debit"), credit=Sum("credit"))
     }
 
 
 def test_the_case_says_what_stops_and_what_it_blocks(stopped):
-    assert stopped.kind.headline(stopped) == "A charge called FBACustomerReturnPerUnitFee has no ledger account since 26 October"
+    assert (
+        stopped.kind.headline(stopped)
+        == "A charge called FBACustomerReturnPerUnitFee has no ledger account since 26 October"
+    )
     assert (stopped.stake, stopped.lines) == (Decimal("144.00"), 48)
     assert stopped.facts["blocked"] == {"GBP": "1251.00"}
     assert [row["amount"] for row in stopped.facts["settlements"]] == ["-60.00", "-84.00"]
@@ -150,9 +171,14 @@ def test_the_preview_is_what_happens(stopped, entity, priya):
         ("11924306741", True, "Oct, Nov"),
     ]
     vine = Case.objects.get(subject__contains="newvinefee")
-    assert [(stop.label, stop.case) for stop in comparison.payouts[0].stops] == [("No account: Order / ItemFees / NewVineFee", vine.pk)]
+    assert [(stop.label, stop.case) for stop in comparison.payouts[0].stops] == [
+        ("No account: Order / ItemFees / NewVineFee", vine.pk)
+    ]
     assert comparison.freed_words == "£616.00"
     assert plan.effect == "Map the fee and rebuild 4 journals"
+    html = render_to_string("cases/fee_plan.html", {"case": stopped, "plan": plan})
+    assert "<b>48 lines</b> get an account, <b>4 draft journals</b> are rebuilt, <b>1 case</b> closes." in html
+    assert f'href="/cases/{vine.pk}/"' in html
 
     outcome = engine.perform(case=stopped, action=MAP_FEE, actor=priya, data=form_data(stopped), digest=plan.digest)
 
@@ -202,7 +228,10 @@ def test_a_later_start_leaves_the_earlier_lines_waiting(stopped, priya):
     stopped.refresh_from_db()
     assert stopped.state == State.RESOLVED
     periods = FeeRule.objects.filter(source="person").order_by("period").values_list("period", flat=True)
-    assert [(period.lower, period.upper) for period in periods] == [(date(2026, 10, 26), date(2026, 11, 1)), (date(2026, 11, 1), None)]
+    assert [(period.lower, period.upper) for period in periods] == [
+        (date(2026, 10, 26), date(2026, 11, 1)),
+        (date(2026, 11, 1), None),
+    ]
 
 
 def test_a_family_takes_its_members(entity, priya):
@@ -249,7 +278,11 @@ def test_the_suggestion_fills_the_form_gives_reasons_and_saves_nothing(stopped, 
 
 def test_reading_files_adds_no_rule(stopped, entity):
     before = FeeRule.objects.count()
-    settle(entity, "11924306999", [(("Amazon.co.uk", "Order", "ItemFees", "Brand New Fee", "none"), date(2026, 11, 2), "-2.00", 1)])
+    settle(
+        entity,
+        "11924306999",
+        [(("Amazon.co.uk", "Order", "ItemFees", "Brand New Fee", "none"), date(2026, 11, 2), "-2.00", 1)],
+    )
     assert FeeRule.objects.count() == before
 
 
@@ -257,7 +290,12 @@ def test_approved_journals_are_never_touched(stopped, entity, priya):
     Journal.objects.filter(key__startswith="stl:11921480036").delete()
     version = SettlementVersion.objects.get(settlement__settlement_id="11921480036")
     approved = Journal.objects.create(
-        entity=entity, key="stl:11921480036:202611:1", currency="GBP", period=date(2026, 11, 1), dated=date(2026, 11, 7), state="approved"
+        entity=entity,
+        key="stl:11921480036:202611:1",
+        currency="GBP",
+        period=date(2026, 11, 1),
+        dated=date(2026, 11, 7),
+        state="approved",
     )
     SettlementJournal.objects.create(version=version, journal=approved)
     plan = planned(stopped, priya)
@@ -270,7 +308,9 @@ def test_approved_journals_are_never_touched(stopped, entity, priya):
 def test_rebuilding_keeps_the_journals_and_every_figure(stopped, entity):
     def shown():
         lines = JournalLine.objects.values_list("journal__pk", "journal__key", "number", "label", "debit", "credit")
-        return list(lines.order_by("journal", "number")), JournalPart.objects.aggregate(n=Sum("lines"), amount=Sum("amount"))
+        return list(lines.order_by("journal", "number")), JournalPart.objects.aggregate(
+            n=Sum("lines"), amount=Sum("amount")
+        )
 
     before = shown()
     journals.rebuild([version.pk for version in SettlementVersion.objects.all()])
@@ -288,7 +328,11 @@ def test_a_version_that_is_taken_no_longer_loses_its_drafts(stopped):
 def test_a_leg_without_tax_stops_its_journal_until_a_code_is_chosen(entity, priya):
     fba = TaxClass.objects.get(entity=entity, name="FBA fees")
     TaxRule.objects.filter(tax_class=fba, leg="*", period__contains=date(2026, 11, 2)).delete()
-    settle(entity, "11924306741", [(SALE, date(2026, 11, 2), "99.00", 1), (FULFILMENT, date(2026, 11, 2), "-9.80", 1, "GB>DE")])
+    settle(
+        entity,
+        "11924306741",
+        [(SALE, date(2026, 11, 2), "99.00", 1), (FULFILMENT, date(2026, 11, 2), "-9.80", 1, "GB>DE")],
+    )
     case = Case.objects.live().get()
     assert (case.type, case.subject) == ("ledger.tax-code-unmapped", "FBA fees | GB>DE")
     assert case.kind.headline(case) == "FBA fees from GB to DE have no tax code"
@@ -314,14 +358,17 @@ def test_facilitator_tax_that_is_not_withheld_in_full_opens_a_case(entity, priya
     settle(entity, "11924306803", [(tax, date(2026, 11, 2), "28.50", 1), (withheld, date(2026, 11, 2), "-20.00", 1)])
     case = Case.objects.live().get()
     assert (case.type, case.subject, case.stake) == ("settlement.facilitator-not-zero", "11924306803", Decimal("8.50"))
-    assert case.kind.headline(case) == "£8.50 of facilitator tax is collected but not withheld in settlement 11924306803"
+    assert (
+        case.kind.headline(case) == "£8.50 of facilitator tax is collected but not withheld in settlement 11924306803"
+    )
     assert "£8.50" in render_to_string("cases/facilitator.html", {"case": case})
 
 
 def test_resolutions_are_recomputed_for_just_the_signatures_asked_for(stopped, entity, priya):
     FeeRule.objects.create(
-        entity=entity, transaction_type="Refund", amount_type="ItemFees", amount_description="FBACustomerReturnPerUnitFee",
-        period=(date(2026, 10, 26), None), account=Account.objects.get(code="5115"), source="person", made_by=priya,
+        entity=entity, transaction_type="Refund", amount_type="ItemFees", period=(date(2026, 10, 26), None),
+        amount_description="FBACustomerReturnPerUnitFee", account=Account.objects.get(code="5115"),
+        source="person", made_by=priya,
     )  # fmt: skip
     untouched = set(Resolution.objects.values_list("pk", flat=True))
     signature = FeeSignature.objects.get(key=stopped.subject)

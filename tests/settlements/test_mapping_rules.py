@@ -1,6 +1,7 @@
 """Which rule wins: exactness is a total order, periods never overlap, and the words say why."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from apps.settlements.rules import (
     exactness,
     explain,
     family,
+    free_text,
     matches,
     rank,
     resolve_spans,
@@ -48,7 +50,7 @@ def test_resolved_periods_never_overlap_and_cover_exactly_where_a_rule_matches(r
         winners = [rule for span, rule in resolved if day in span]
         candidates = [rule for rule in rules if matches(rule.pattern, FEE) and day in rule.span]
         assert winners == ([max(candidates, key=rank)] if candidates else [])
-    for (one, first), (other, second) in zip(resolved, resolved[1:], strict=False):
+    for (one, first), (other, second) in pairwise(resolved):
         assert one.until is not None
         assert other.since is not None
         assert one.until <= other.since
@@ -90,7 +92,10 @@ def test_the_words_say_why_a_rule_lost():
     narrow = Rule(3, Signature("", "order", "itemfees", "fba*", ""), Span(), 3)
     said = explain(FEE, [later, wide, narrow], date(2026, 10, 26))
     assert said.winner == narrow
-    assert said.words == "The most exact of 2: it names transaction-type, amount-type and how the amount-description begins (fba*)."
+    assert (
+        said.words
+        == "The most exact of 2: it names transaction-type, amount-type and how the amount-description begins (fba*)."
+    )
     assert dict((rule.id, words) for rule, words in said.losers) == {
         1: "Begins later, on 1 Nov 2026.",
         2: "Less exact: it names amount-type.",
@@ -107,3 +112,10 @@ def test_a_family_begins_as_its_members_do():
     assert family("PilotProgrammeFee007") == "PilotProgrammeFee*"
     assert family("Coupon 10 % off kettles") == "Coupon*"
     assert family("Commission") == "Commission*"
+    assert family("2026-11") == "", "a pattern of nothing would take every fee"
+
+
+def test_free_text_is_a_family_as_narrow_as_the_list_says():
+    label = Signature("", "other-transaction", "other-transaction", "shipping label purchase for return", "none")
+    coupon = Signature("", "couponredemptionfee", "couponredemptionfee", "save 10 %", "none")
+    assert (free_text(label), free_text(coupon), free_text(FEE)) == ("shipping label purchase*", "*", "")

@@ -105,7 +105,9 @@ def test_rolling_up_from_lines_equals_what_the_ingest_wrote(samples):
     place = Connection.objects.get()
     load_order_legs(connection=place, rows=[("202-0000001-0000001", "GB", "GB")], actor=None)
     split = RollUp.objects.filter(leg="GB>GB")
-    assert sum(cell.lines for cell in split) == SettlementLine.objects.filter(order_id="202-0000001-0000001").count() == 8
+    assert (
+        sum(cell.lines for cell in split) == SettlementLine.objects.filter(order_id="202-0000001-0000001").count() == 8
+    )
     RollUp.objects.update(leg="")
     assert sorted(RollUp.objects.values_list(*cells)) == before
 

@@ -64,7 +64,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     leg = cleaned["leg"].replace(">", " to ")
     return Plan(
         effect=f"Use {cleaned['tax_code']} and rebuild {count} journal{'' if count == 1 else 's'}",
-        says=f"{cleaned['tax_class']} from {leg} carry {cleaned['tax_code']}.{freed} One step: all of it or none of it.",
+        says=f"{cleaned['tax_class']} from {leg} carry {cleaned['tax_code']}.{freed} All of it or none of it.",
         digest=digest(row.tax_class_id, row.leg, row.period, row.tax_code_id, cleaned["reason"], books, before),
         detail={"comparison": comparison},
     )

@@ -42,7 +42,7 @@ def unmapped_fees(scope: Scope) -> Iterator[Finding]:
 
 
 def _finding(used: list[dict]) -> Finding:
-    """From the settlements that use one signature. Its stake counts every amount without its sign, in the largest currency."""
+    """From the settlements that use one signature. The stake is every amount without sign, in the largest currency."""
     gross: dict[str, Decimal] = {}
     net: dict[str, Decimal] = {}
     blocked: dict[str, Decimal] = {}

@@ -26,7 +26,7 @@ from apps.settlements.rules import (
     Span,
     exactness,
     family,
-    is_free_text,
+    free_text,
     matches,
     resolve_spans,
 )
@@ -57,52 +57,39 @@ class MapFeeForm(forms.Form):
     reason = forms.CharField(label="Reason, for the audit trail", max_length=240)
 
     def __init__(self, case: Case, actor: User, data: Any = None):
-        self.signature = signature_of(case)
         self.case = case
-        super().__init__(data, initial=None if data else self._initial())
+        self.signature = signature_of(case)
+        self.free_text = free_text(Signature.of(self.signature))
+        self.family = self.free_text or family(self.signature.amount_description)
+        self.first = first_day(self.signature)
+        super().__init__(data, initial=self._initial() if data is None else None)
         self.fields["account"].queryset = Account.objects.filter(entity=case.entity_id)
-        classes = TaxClass.objects.filter(entity=case.entity_id)
-        self.fields["tax"].choices = [
-            ("", "Choose the tax"),
-            (NO_TAX, "No tax on it"),
-            *((each.pk, str(each)) for each in classes),
-        ]
-        self.fields["tax"].help_text = "A class taxes by day and leg: see the tax rules of the chart."
-        everywhere = (EVERYWHERE, "All marketplaces")
-        here = (HERE, self.signature.marketplace)
-        self.fields["where"].choices = [everywhere, here] if self.signature.marketplace else [everywhere]
+        self.fields["tax"].choices = [("", "Choose the tax"), (NO_TAX, "No tax on it"), *self._classes()]
+        self.fields["tax"].help_text = "A class of fees is taxed by day and by leg."
+        self.fields["where"].choices = [(EVERYWHERE, "All marketplaces"), *self._here()]
+        self.fields["match"].choices = [*self._exact(), *self._family()]
+        if self.first:
+            self.fields["since"].help_text = f"First line: {self.first.day} {self.first:%b %Y}"
+
+    def _classes(self) -> list[tuple[int, str]]:
+        return [(each.pk, str(each)) for each in TaxClass.objects.filter(entity=self.case.entity_id)]
+
+    def _here(self) -> list[tuple[str, str]]:
+        return [(HERE, f"Only {self.signature.marketplace}")] if self.signature.marketplace else []
+
+    def _exact(self) -> list[tuple[str, str]]:
+        """An empty pattern matches anything, so a fee without a description cannot be mapped alone."""
         name = self.signature.amount_description
-        self.fields["match"].choices = [
-            (EXACT, f"Only {name}" if name else "Only without a description"),
-            *self._families(),
-        ]
-        first = self._first_day()
-        if first:
-            self.fields["since"].help_text = f"First line: {first.day} {first:%b %Y}"
+        return [(EXACT, f"Only {name}" if name else "Any: this one has none")]
 
-    def _families(self) -> list[tuple[str, str]]:
-        return (
-            [(FAMILY, f"All that begin with {self.pattern_of_family()}")] if self.signature.amount_description else []
-        )
-
-    def pattern_of_family(self) -> str:
-        """A family of free text is everything of its amount-type; another one begins as this name does."""
-        free = is_free_text(Signature.of(self.signature))
-        return "*" if free else family(self.signature.amount_description)
-
-    def _first_day(self) -> date | None:
-        if not hasattr(self, "_first"):
-            self._first = first_day(self.signature)
-        return self._first
+    def _family(self) -> list[tuple[str, str]]:
+        if not self.family:
+            return []
+        return [(FAMILY, "Any: it is free text" if self.family == "*" else f"All that begin like {self.family}")]
 
     def _initial(self) -> dict[str, Any]:
-        found = suggest(self.signature, self.case.currency)
-        initial = {
-            "where": EVERYWHERE,
-            "match": FAMILY if is_free_text(Signature.of(self.signature)) else EXACT,
-            "since": self._first_day(),
-        }
-        if found:
+        initial = {"where": EVERYWHERE, "match": FAMILY if self.free_text else EXACT, "since": self.first}
+        if found := suggest(self.signature, self.case.currency):
             initial |= {
                 "account": found.account.pk,
                 "tax": found.tax_class.pk if found.tax_class else NO_TAX,
@@ -123,9 +110,7 @@ class MapFeeForm(forms.Form):
                 "marketplace": self.signature.marketplace if cleaned["where"] == HERE else "",
                 "transaction_type": self.signature.transaction_type,
                 "amount_type": self.signature.amount_type,
-                "amount_description": self.pattern_of_family()
-                if cleaned["match"] == FAMILY
-                else self.signature.amount_description,
+                "amount_description": self.family if cleaned["match"] == FAMILY else self.signature.amount_description,
                 "treatment": "" if self.signature.treatment == Treatment.NONE else self.signature.treatment,
             }
             cleaned["entity"] = self.case.entity
@@ -164,8 +149,8 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         for row in FeeSignature.objects.filter(entity=entity).order_by("pk")
         if matches(proposed.pattern, Signature.of(row))
     ]
-    spans = {row.pk: resolve_spans([*rules, proposed], Signature.of(row)) for row in matched}
-    versions = list(journals.buildable(entity).filter(rollups__signature__in=matched).distinct())
+    spans = _changed_spans(rules, proposed, matched)
+    versions = list(journals.buildable(entity).filter(rollups__signature__in=spans).distinct())
     books = journals.books_of(entity)
     before = journals.compute(entity, versions, books=books)
     after = journals.compute(entity, versions, books=books, spans=spans)
@@ -179,11 +164,11 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         warnings=_warnings(cleaned["account"], cells),
     )
     count, journal_count = comparison.lines, comparison.journals
+    lines = f"{count:,} line{'' if count == 1 else 's'} ({sums(comparison.gross)})"
     freed = f" and frees {comparison.freed_words}" if comparison.freed else ""
     return Plan(
         effect=f"Map the fee and rebuild {journal_count} journal{'' if journal_count == 1 else 's'}",
-        says=f"Maps {count:,} line{'' if count == 1 else 's'} ({sums(comparison.gross)}) to {cleaned['account'].code}{freed}. "
-        "One step: all of it or none of it.",
+        says=f"Maps {lines} to {cleaned['account'].code}{freed}. One step: all of it or none of it.",
         digest=digest(proposed, cleaned["reason"], sorted(rules, key=lambda rule: rule.id), books, before),
         detail={"map": detail},
     )
@@ -195,9 +180,22 @@ def run(case: Case, actor: User, cleaned: dict[str, Any]) -> str:
     return f"Mapped. {mapped.lines:,} {verb} to {cleaned['account'].code}."
 
 
+def _changed_spans(
+    rules: list[Rule], proposed: Rule, matched: list[FeeSignature]
+) -> dict[int, list[tuple[Span, Rule]]]:
+    """What would map each signature that the new rule changes."""
+    found = {}
+    for row in matched:
+        signature = Signature.of(row)
+        spans = resolve_spans([*rules, proposed], signature)
+        if any(rule is proposed for _, rule in spans):
+            found[row.pk] = spans
+    return found
+
+
 def _cases_closed(case: Case, matched: list[FeeSignature], cells: list[Portion]) -> int:
-    still = {cell.cause for cell in cells if cell.posting is None}
-    keys = [row.key for row in matched if row.pk not in still]
+    mapped = {cell.cause for cell in cells} - {cell.cause for cell in cells if cell.posting is None}
+    keys = [row.key for row in matched if row.pk in mapped]
     return Case.objects.live().filter(entity=case.entity_id, type=case.type, subject__in=keys).count()
 
 

@@ -17,8 +17,10 @@ from apps.settlements.exception_types.choose_tax_code import CHOOSE_TAX_CODE
 CELLS = """
     FROM settlements_rollup cell
     JOIN settlements_settlementversion version ON version.id = cell.version_id AND version.state = 'taken'
-    JOIN settlements_settlement settlement ON settlement.id = version.settlement_id AND settlement.entity_id = %(entity)s
-    JOIN settlements_resolution resolution ON resolution.signature_id = cell.signature_id AND resolution.period @> cell.day
+    JOIN settlements_settlement settlement
+        ON settlement.id = version.settlement_id AND settlement.entity_id = %(entity)s
+    JOIN settlements_resolution resolution
+        ON resolution.signature_id = cell.signature_id AND resolution.period @> cell.day
     JOIN settlements_feerule rule ON rule.id = resolution.rule_id
 """
 UNTAXED = f"""
@@ -72,8 +74,8 @@ def _untaxed(subject: str, name: str, leg: str, rows: list[tuple]) -> Finding:
             "first": min(row[9] for row in rows).isoformat(),
             "blocked": {currency: plain(amount, currency) for currency, amount in blocked.items()},
             "settlements": [
-                {"settlement_id": settlement, "currency": currency, "lines": lines, "amount": plain(credit - debit, currency),
-                 "payout": plain(total, currency)}
+                {"settlement_id": settlement, "currency": currency, "lines": lines,
+                 "amount": plain(credit - debit, currency), "payout": plain(total, currency)}
                 for _, _, _, settlement, currency, total, lines, credit, debit, _ in rows
             ],
         },
@@ -146,14 +148,14 @@ FACILITATOR_NOT_ZERO = register(ExceptionType(
     headline=_facilitator_headline,
     panel="cases/facilitator.html",
     runbook=Runbook(
-        impact="Tax that Amazon owes as marketplace facilitator must leave the books as it came. Here a rest stays on its account.",
+        impact="Tax that Amazon owes as facilitator must leave the books as it came. Here a rest stays.",
         steps=(
             "Look at the orders below: each has tax and withheld tax that differ.",
             "If a tax line of such an order is unmapped, map it: the rest goes with it.",
-            "If a rule sends your own tax to the facilitator account, or withheld tax elsewhere, correct the rule in the mapping.",
-            "If the file lacks withheld lines, download the settlement again and compare. This case ends when the account is at zero.",
+            "If a rule sends your own tax to the facilitator account, or withheld tax elsewhere, correct that rule.",
+            "If the file lacks withheld lines, download it again and compare. The case ends at a rest of zero.",
         ),
-        prevention="Keep the chart's rules for Tax and ItemWithheldTax as they are: they follow who owes the tax, order by order.",
-        escalate="To Amazon's seller support when a fresh download shows the same orders. Book no rest as your own tax.",
+        prevention="Keep the chart's rules for Tax and ItemWithheldTax: they follow who owes the tax, order by order.",
+        escalate="To Amazon's seller support when a fresh download shows the same. Book no rest as your own tax.",
     ),
 ))  # fmt: skip

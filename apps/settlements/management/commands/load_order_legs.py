@@ -9,7 +9,7 @@ from apps.settlements.leg_jobs import READ_LEGS
 
 
 class Command(BaseCommand):
-    help = "Read where orders were shipped from and to (order-id, ship-from, ship-to; CSV or TSV) and roll settlements up by it."
+    help = "Read where orders were shipped from and to: order-id, ship-from, ship-to, with commas or tabs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE")
@@ -37,4 +37,6 @@ def _connection(name: str, entity: str | None) -> Connection:
     if not found:
         known = ", ".join(sorted(set(Connection.objects.values_list("name", flat=True)))) or "none"
         raise CommandError(f"There is no connection {name}. The connections are: {known}.")
-    raise CommandError(f"Several companies have a connection {name}: {', '.join(str(row.entity) for row in found)}. Add --entity NAME.")
+    raise CommandError(
+        f"Several companies have a connection {name}: {', '.join(str(row.entity) for row in found)}. Add --entity NAME."
+    )
