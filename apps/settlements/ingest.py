@@ -19,7 +19,7 @@ from apps.ledger.models import Journal
 from apps.settlements import journals, legs, resolutions
 from apps.settlements.layout import Unreadable
 from apps.settlements.lines import load
-from apps.settlements.models import FeeSignature, FileReading, RollUp, Settlement, SettlementLine, SettlementVersion
+from apps.settlements.models import FeeSignature, FileReading, RollUp, SettledOrder, Settlement, SettlementLine, SettlementVersion
 from apps.settlements.report import Report, describe, rows_hash
 
 Status = FileReading.Status
@@ -139,6 +139,7 @@ def _empty(version: SettlementVersion) -> SettlementVersion:
     """Without its lines, to be read anew. Only a version without journals gets here."""
     RollUp.objects.filter(version=version).delete()
     SettlementLine.objects.filter(version=version).delete()
+    SettledOrder.objects.filter(version=version).delete()
     return version
 
 

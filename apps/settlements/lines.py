@@ -20,6 +20,7 @@ STORED = ("version_id", "line", "byte_offset", "signature_id", "posted_at", "amo
           "quantity", "fulfillment")  # fmt: skip
 TEXTS = ("order_id", "order_item_code", "sku", "fulfillment")
 COPY_LINES = f"COPY settlements_settlementline ({', '.join(STORED)}) FROM STDIN"
+COPY_ORDERS = "COPY settlements_settledorder (order_id, version_id, first_line, last_line) FROM STDIN"
 COPY_ROLLUPS = "COPY settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit) FROM STDIN"
 
 
@@ -39,7 +40,7 @@ def load(*, stream: BinaryIO, report: Report, version: SettlementVersion, zone: 
     Raises `Unreadable` at the first line that cannot be read; the caller's transaction then leaves nothing behind.
     """
     signatures = Signatures(version.settlement.entity_id)
-    parts, lines = [], 0
+    parts, orders, lines = [], [], 0
     blocks = frames(stream, report, withheld_items(stream, report), exponent(report.currency))
     # Three blocks are under way at once: one is parsed, one is written as text here, one is taken by the database.
     with ThreadPoolExecutor(1, "parse") as parser, Copier(connection) as copier:
@@ -53,11 +54,14 @@ def load(*, stream: BinaryIO, report: Report, version: SettlementVersion, zone: 
             typed = signatures.apply(frame)
             copier.copy(COPY_LINES, typed.select(pl.lit(version.pk).alias("version_id"), *STORED[1:]))
             parts.append(_rolled_up(typed, zone))
+            orders.append(_orders(typed))
             lines += frame.height
             say(read)
         if not parts:
             return Loaded(lines=0, sum=Decimal(0), signatures=frozenset(), new_signatures=frozenset())
         cells = pl.concat(parts).group_by("signature_id", "day").agg(pl.col("lines", "credit", "debit").sum()).sort("signature_id", "day")
+        found = pl.concat(orders).group_by("order_id").agg(pl.col("first_line").min(), pl.col("last_line").max()).sort("order_id")
+        copier.copy(COPY_ORDERS, found.select("order_id", pl.lit(version.pk).alias("version_id"), "first_line", "last_line"))
         leg = pl.lit("").alias("leg")
         copier.copy(COPY_ROLLUPS, cells.select(pl.lit(version.pk).alias("version_id"), "signature_id", "day", leg, "lines", "credit", "debit"))
     return Loaded(
@@ -149,6 +153,11 @@ def _rolled_up(typed: pl.DataFrame, zone: str) -> pl.DataFrame:
         credit=amount.filter(amount > 0).sum(),
         debit=-amount.filter(amount < 0).sum(),
     )
+
+
+def _orders(typed: pl.DataFrame) -> pl.DataFrame:
+    line = pl.col("line")
+    return typed.filter(pl.col("order_id") != "").group_by("order_id").agg(first_line=line.min(), last_line=line.max())
 
 
 def _as_copy_text(rows: pl.DataFrame) -> bytes:
