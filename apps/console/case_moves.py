@@ -47,7 +47,7 @@ class NoteForm(forms.Form):
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """`offered(case, me)` says whether the page shows it; `do(case, actor, cleaned)` raises Refused where it cannot be."""
+    """`offered(case, me)`: whether the page shows it. `do(case, actor, cleaned)` raises Refused where it cannot be."""
 
     name: str
     label: str

@@ -27,10 +27,10 @@ from apps.settlements.models import (
     SettlementLine,
     SettlementVersion,
 )
+from apps.settlements.report import raw_line
 
 PAGE = 100
 NONE = "none"  # in an address: no account, no known leg
-LONGEST_LINE = 1 << 20  # bytes read at once while looking for a line's end
 DAY = timedelta(days=1)
 NOTHING = Q(line__in=[])
 
@@ -196,8 +196,6 @@ def _account_words(code: str, settlement: Settlement) -> str:
 
 
 def _raw(version: SettlementVersion, offset: int) -> str:
-    """The line that begins at the offset, without its end."""
+    """The line that begins at the offset of the stored file, without its end."""
     with open_raw(version.file) as stream:
-        stream.seek(offset)
-        text = stream.read(LONGEST_LINE)
-    return text.replace(b"\r", b"\n").partition(b"\n")[0].decode(version.encoding)
+        return raw_line(stream, offset, version.line_end).decode(version.encoding)

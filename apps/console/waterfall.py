@@ -13,7 +13,7 @@ OTHERS = "Other accounts"
 
 @dataclass(frozen=True)
 class Bar:
-    """`kind` is up, down or sum: the stylesheet's colours; the figure's sign says it too. The next one begins at `level`."""
+    """`kind` is up, down or sum, a colour; the figure's sign says it too. The next bar begins at `level`."""
 
     label: tuple[str, ...]
     amount: Decimal

@@ -1,0 +1,74 @@
+"""Two companies with everything in them that a screen shows, read and swept for real."""
+
+from dataclasses import dataclass
+
+import pytest
+from django.test import Client
+
+from apps.core.models import Entity, User
+from apps.core.permissions import Role
+from apps.exceptions.models import Case
+from apps.integrations.models import Connection
+from apps.settlements.charts import apply_chart
+from apps.settlements.models import Settlement, SettlementVersion
+from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.settlements.files import SALE, File, line
+from tests.settlements.take import take
+
+NEW_FEE = line("-4.20", amount_type="ItemFees", amount_description="NewReturnFee")
+NOT_V2 = b"settlement-id\tcurrency\n300\tGBP\n"
+
+
+@dataclass(frozen=True)
+class Company:
+    """A company with the UK chart, one settlement that a fee stops, one that is held, one file that was refused."""
+
+    entity: Entity
+    connection: Connection
+    people: dict[Role, User]
+
+    @property
+    def settlement(self) -> Settlement:
+        return Settlement.objects.get(entity=self.entity, versions__state="taken")
+
+    @property
+    def held(self) -> Settlement:
+        return Settlement.objects.get(entity=self.entity, versions__state="held")
+
+    @property
+    def version(self) -> SettlementVersion:
+        return self.settlement.versions.get()
+
+    @property
+    def fee_case(self) -> Case:
+        return Case.objects.get(entity=self.entity, type="settlement.fee-unmapped")
+
+    def client(self, role: Role) -> Client:
+        return signed_in(self.people[role])
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def company(number: int) -> Company:
+    entity = EntityFactory(name=f"Brackenfold {number}")
+    people = {role: person(role, entity, name=f"{role.label} {number}") for role in Role}
+    connection = ConnectionFactory(entity=entity, name=f"amazon.co.uk {number}")
+    apply_chart(chart="uk", entity=entity, actor=people[Role.FINANCE])
+    take(connection, File(settlement_id=f"3000000000{number}", lines=(*SALE, NEW_FEE)), name="settlement.txt")
+    take(connection, File(settlement_id=f"4000000000{number}", total="1.00"), name="held.txt")
+    take(connection, NOT_V2, name="not-v2.txt")
+    return Company(entity, connection, people)
+
+
+@pytest.fixture
+def ours(transactional_db) -> Company:
+    return company(1)
+
+
+@pytest.fixture
+def theirs(transactional_db) -> Company:
+    return company(2)
