@@ -91,6 +91,10 @@ if "DATABASE_OWNER_URL" in URLS:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    *(["opsconsole.demo.login.DemoLogin"] if DEMO else []),  # elsewhere the demo's people cannot sign in
+]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 AUTH_PASSWORD_VALIDATORS = [

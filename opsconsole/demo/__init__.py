@@ -1,0 +1,1 @@
+"""A made-up company with two months behind it, for looking around, for pictures and for the browser tests."""
