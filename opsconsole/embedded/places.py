@@ -108,7 +108,7 @@ class Places:
 
     def create(self) -> None:
         own_folder(self.home, os.geteuid(), 0o711 if self.server_user else 0o700)
-        for folder in (self.sockets, self.home / "valkey", self.home / "logs"):
+        for folder in (self.sockets, self.home / "valkey"):
             own_folder(folder, self.owner)
 
     @cached_property

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shlex
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .places import Places, ServerError, secret_file
-from .processes import connect, end, last_line, serves, telling_line, wait_until
+from .processes import connect, end, last_line, launch, serves, telling_line, wait_until
 
 NAME = "PostgreSQL 18"
 DATABASE = "opsconsole"
@@ -84,7 +83,7 @@ def start(places: Places) -> None:
     home = str(places.home).replace("'", "''")
     settings.write_text(SETTINGS.format(sockets=places.sockets, home=home))
     (places.home / "pg_hba.conf").write_text(ACCESS)
-    log = places.home / "logs" / "postgres.log"
+    log = places.home / "postgres.log"
     # After kill -9 of the server its children take a moment to notice and leave: a later try finds them gone.
     if not wait_until(lambda: _start(places, settings, log), 5):
         raise ServerError(f"PostgreSQL does not start. {log} says: {last_line(log)}")
@@ -104,18 +103,10 @@ def _data(places: Places) -> Path:
 
 
 def _start(places: Places, settings: Path, log: Path) -> bool:
-    options = f"-c config_file={shlex.quote(str(settings))}"  # pg_ctl hands them to a shell
-    done = subprocess.run(
-        [
-            *(places.programs / PROGRAMS / "pg_ctl", "start", "--wait", "--timeout=120"),
-            *(f"--pgdata={_data(places)}", f"--log={log}", f"--options={options}"),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # no pipe: the server inherits it and would keep us reading
-        stderr=subprocess.DEVNULL,
-        **places.process_options,
-    )
-    return done.returncode == 0
+    command = [places.programs / PROGRAMS / "postgres", "-D", _data(places), "-c", f"config_file={settings}"]
+    server = launch(command, log, places.process_options)
+    wait_until(lambda: ready(places) or server.poll() is not None, 120)
+    return ready(places)
 
 
 def _initialise(places: Places) -> None:

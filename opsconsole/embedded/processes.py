@@ -4,8 +4,9 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .places import ServerError
@@ -41,6 +42,14 @@ def connect(path: Path, timeout: float = 5) -> socket.socket | None:
         client.close()
         return None
     return client
+
+
+def launch(command: Sequence[str | Path], log: Path, options: Mapping[str, object]) -> subprocess.Popen:
+    """Start a server that outlives us and the terminal. No shell: the paths may hold anything."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **options
+        )
 
 
 def end(pid: int, alive: Callable[[], object], *signals: tuple[signal.Signals, float]) -> None:

@@ -1,13 +1,12 @@
 """Valkey 9 from the wheel: the broker, on a private socket. What it holds may be lost: the work itself is rows."""
 
 import signal
-import subprocess
 from functools import partial
 from pathlib import Path
 from platform import machine
 
 from .places import Places, ServerError
-from .processes import connect, end, last_line, serves, wait_until
+from .processes import connect, end, last_line, launch, serves, wait_until
 
 NAME = "Valkey 9"
 URLS = ("REDIS_URL",)
@@ -18,8 +17,6 @@ unixsocket {sockets}/valkey.sock
 unixsocketperm 700
 dir "{folder}"
 pidfile "{folder}/valkey.pid"
-logfile "{log}"
-daemonize yes
 save 300 1
 """
 
@@ -51,14 +48,12 @@ def ready(places: Places) -> bool:
 def start(places: Places) -> None:
     stop(places)  # alive, but it does not answer
     (_folder(places) / "valkey.pid").unlink(missing_ok=True)
-    log = places.home / "logs" / "valkey.log"
+    log = places.home / "valkey.log"
     settings = places.home / "valkey.conf"
-    settings.write_text(SETTINGS.format(sockets=places.sockets, folder=_folder(places), log=log))
-    subprocess.run(
-        [places.programs / PROGRAM, settings],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **places.process_options,
-    )  # fmt: skip
-    if not wait_until(lambda: ready(places), 20):
+    settings.write_text(SETTINGS.format(sockets=places.sockets, folder=_folder(places)))
+    server = launch([places.programs / PROGRAM, settings], log, places.process_options)
+    wait_until(lambda: ready(places) or server.poll() is not None, 20)
+    if not ready(places):
         raise ServerError(f"Valkey does not start. {log} says: {last_line(log)}")
 
 
