@@ -10,6 +10,7 @@ from django.db import connection
 
 from apps.core.errors import Refused
 from apps.integrations.models import Connection
+from apps.settlements.resolutions import lock_mapping
 
 COLUMNS = ("order-id", "ship-from", "ship-to")
 COUNTRY = re.compile(r"[A-Z]{2}")
@@ -42,6 +43,13 @@ WITH_LEGS = """
         SELECT FROM settlements_orderleg leg
         JOIN settlements_settledorder settled ON settled.order_id = leg.order_id AND settled.version_id = version.id
         WHERE leg.connection_id = settlement.connection_id)
+"""
+ENTITIES = """
+    SELECT DISTINCT settlement.entity_id
+    FROM settlements_settlementversion version
+    JOIN settlements_settlement settlement ON settlement.id = version.settlement_id
+    WHERE version.id = ANY(%(versions)s)
+    ORDER BY 1
 """
 EMPTY = "DELETE FROM settlements_rollup WHERE version_id = ANY(%(versions)s)"
 REFILL = """
@@ -115,7 +123,12 @@ def versions_with(place: Connection, orders: Collection[str]) -> list[int]:
 
 
 def reroll(version_ids: Collection[int]) -> None:
-    """Roll the versions up by leg, from their lines, where the leg of any of their orders is known."""
+    """Roll the versions up by leg, from their lines, where the leg of any of their orders is known.
+
+    Under the mapping's lock: legs loaded while a file is read would miss the file's lines, and the file the legs.
+    """
+    for entity_id in _ids(ENTITIES, {"versions": list(version_ids)}):
+        lock_mapping(entity_id)
     versions = _ids(WITH_LEGS, {"versions": list(version_ids)})
     if versions:
         with connection.cursor() as cursor:

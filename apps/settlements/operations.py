@@ -16,9 +16,9 @@ from apps.exceptions.types import Scope
 from apps.integrations.models import Connection
 from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
 from apps.settlements import journals, legs
-from apps.settlements.models import FeeRule, FeeSignature, RollUp
-from apps.settlements.resolutions import as_rule, lock_mapping, range_of, resolve, rules_of
-from apps.settlements.rules import Rule, Signature, Span, matches
+from apps.settlements.models import FeeRule, RollUp
+from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, range_of, resolve, rules_of
+from apps.settlements.rules import Rule, Signature, Span
 
 PERSON = "person"
 TAX_TYPES = ("ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
@@ -92,10 +92,7 @@ def map_fee(
         rules=rules_of(entity),
     )
     row.save()
-    rule = as_rule(row)
-    matched = [
-        found.pk for found in FeeSignature.objects.filter(entity=entity) if matches(rule.pattern, Signature.of(found))
-    ]
+    matched = [found.pk for found in matched_by(entity, as_rule(row))]
     waiting = _waiting(matched)
     changed = resolve(entity, matched)
     versions = [version.pk for version in journals.buildable(entity).filter(rollups__signature__in=changed).distinct()]

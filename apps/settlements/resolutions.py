@@ -1,13 +1,14 @@
 """Which rule maps which signature when, recomputed for just the signatures that a change touches."""
 
 from collections.abc import Collection
+from dataclasses import astuple
 
 from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 
 from apps.core.models import Entity
 from apps.settlements.models import FeeRule, FeeSignature, Resolution
-from apps.settlements.rules import Rule, Signature, Span, resolve_spans
+from apps.settlements.rules import ENDING, Rule, Signature, Span, matches, resolve_spans
 
 
 def lock_mapping(entity_id: int) -> None:
@@ -34,6 +35,14 @@ def rules_of(entity: Entity) -> list[Rule]:
 
 def as_rule(row: FeeRule) -> Rule:
     return Rule(row.pk or 0, Signature.of(row), span_of(row.period), row.account_id, row.tax_class_id)
+
+
+def matched_by(entity: Entity, rule: Rule) -> list[FeeSignature]:
+    """The company's signatures that the rule's pattern matches, whether or not another rule wins."""
+    near = FeeSignature.objects.filter(entity=entity)
+    for part in astuple(rule.pattern):
+        near = near.filter(key__contains=part.removesuffix(ENDING))
+    return [row for row in near.order_by("pk") if matches(rule.pattern, Signature.of(row))]
 
 
 @transaction.atomic

@@ -65,7 +65,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     return Plan(
         effect=f"Use {cleaned['tax_code']} and rebuild {count} journal{'' if count == 1 else 's'}",
         says=f"{cleaned['tax_class']} from {leg} carry {cleaned['tax_code']}.{freed} All of it or none of it.",
-        digest=digest(row.tax_class_id, row.leg, row.period, row.tax_code_id, cleaned["reason"], books, before),
+        digest=digest(row.tax_class_id, row.leg, row.period, row.tax_code_id, books, before),
         detail={"comparison": comparison},
     )
 

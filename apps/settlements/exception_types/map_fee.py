@@ -19,7 +19,7 @@ from apps.ledger.rules import Portion
 from apps.settlements import journals, operations
 from apps.settlements.models import FeeSignature, RollUp, Treatment
 from apps.settlements.plans import Comparison, compare, digest, sums
-from apps.settlements.resolutions import as_rule, lock_mapping, rules_of
+from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, rules_of
 from apps.settlements.rules import (
     Rule,
     Signature,
@@ -144,11 +144,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         lock_mapping(entity.pk)
     rules = rules_of(entity)
     proposed = as_rule(operations.new_rule(**_rule_fields(cleaned), actor=actor, rules=rules))
-    matched = [
-        row
-        for row in FeeSignature.objects.filter(entity=entity).order_by("pk")
-        if matches(proposed.pattern, Signature.of(row))
-    ]
+    matched = matched_by(entity, proposed)
     spans = _changed_spans(rules, proposed, matched)
     versions = list(journals.buildable(entity).filter(rollups__signature__in=spans).distinct())
     books = journals.books_of(entity)
@@ -169,7 +165,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     return Plan(
         effect=f"Map the fee and rebuild {journal_count} journal{'' if journal_count == 1 else 's'}",
         says=f"Maps {lines} to {cleaned['account'].code}{freed}. One step: all of it or none of it.",
-        digest=digest(proposed, cleaned["reason"], sorted(rules, key=lambda rule: rule.id), books, before),
+        digest=digest(proposed, sorted(rules, key=lambda rule: rule.id), books, before),
         detail={"map": detail},
     )
 
