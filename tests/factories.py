@@ -1,13 +1,16 @@
 """Rows that tests begin with. Companies, people, their accounts at outside systems, and cases."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import factory
 
 from apps.core.models import Entity, Membership, User
 from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case, Diagnosis
-from apps.integrations.models import Connection
+from apps.integrations.models import Connection, StoredFile
+from apps.ledger.models import Journal
+from apps.settlements.models import Settlement, SettlementVersion
 
 
 class EntityFactory(factory.django.DjangoModelFactory):
@@ -51,6 +54,66 @@ class CaseFactory(factory.django.DjangoModelFactory):
 
     class Meta:
         model = Case
+
+
+class StoredFileFactory(factory.django.DjangoModelFactory):
+    """The row alone: no bytes stand behind it."""
+
+    connection = factory.SubFactory(ConnectionFactory)
+    sha256 = factory.Sequence(lambda n: f"{n:064x}")
+    name = factory.Sequence(lambda n: f"settlement-{n}.txt")
+    size = 1000
+    path = factory.LazyAttribute(lambda file: f"raw/{file.sha256}")
+
+    class Meta:
+        model = StoredFile
+
+
+class SettlementFactory(factory.django.DjangoModelFactory):
+    connection = factory.SubFactory(ConnectionFactory)
+    entity = factory.SelfAttribute("connection.entity")
+    settlement_id = factory.Sequence(lambda n: f"5{n:010d}")
+    currency = "GBP"
+    start_at = datetime(2026, 10, 24, tzinfo=UTC)
+    end_at = datetime(2026, 11, 7, tzinfo=UTC)
+    deposit_at = datetime(2026, 11, 9, tzinfo=UTC)
+
+    class Meta:
+        model = Settlement
+
+
+class VersionFactory(factory.django.DjangoModelFactory):
+    """A taken version without lines."""
+
+    settlement = factory.SubFactory(SettlementFactory)
+    file = factory.SubFactory(StoredFileFactory, connection=factory.SelfAttribute("..settlement.connection"))
+    number = 1
+    state = SettlementVersion.State.TAKEN
+    rows_hash = factory.SelfAttribute("file.sha256")
+    total = Decimal("100.00")
+    sum = Decimal("100.00")
+    lines = 0
+    encoding = "UTF-8"
+    line_end = "LF"
+    date_style = "31.12.2026"
+    decimal_style = "1.00"
+
+    class Meta:
+        model = SettlementVersion
+
+
+class JournalFactory(factory.django.DjangoModelFactory):
+    """An empty draft, of no settlement yet."""
+
+    entity = factory.SubFactory(EntityFactory)
+    key = factory.Sequence(lambda n: f"stl:{n}:202610:1")
+    currency = "GBP"
+    period = date(2026, 10, 1)
+    dated = date(2026, 10, 31)
+    state = Journal.State.DRAFT
+
+    class Meta:
+        model = Journal
 
 
 def person(role: Role, entity: Entity, **values) -> User:

@@ -1,0 +1,200 @@
+"""Each list asks the database as often for 50 rows as for one, and hands on to the next page by key."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.core.models import AuditEntry, Entity
+from apps.core.permissions import Role
+from apps.exceptions.models import Case, State
+from apps.integrations.models import Connection, Job
+from apps.settlements.models import READ_FILE, FeeSignature, FileReading, RollUp, SettlementJournal, SettlementLine
+from tests.console.conftest import signed_in
+from tests.console.pages import Page
+from tests.factories import (
+    CaseFactory,
+    ConnectionFactory,
+    EntityFactory,
+    JournalFactory,
+    StoredFileFactory,
+    VersionFactory,
+    person,
+)
+
+pytestmark = pytest.mark.django_db
+FACTS = {"file": "march.txt", "words": "Line 1 has no header.", "sha256": "00", "connection_id": 1}
+
+
+@pytest.fixture
+def place() -> Connection:
+    return ConnectionFactory(entity=EntityFactory(name="Brackenfold Home Ltd"))
+
+
+@pytest.fixture
+def marta(place):
+    return person(Role.FINANCE, place.entity, name="Marta Lis")
+
+
+@pytest.fixture
+def client(place, marta) -> Client:
+    return signed_in(marta)
+
+
+def a_case(place: Connection, **values) -> Case:
+    kind = {"type": "file.layout-unknown", "holds_back": False, "facts": FACTS}
+    return CaseFactory(**{"entity": place.entity, "due_at": timezone.now() + timedelta(days=1)} | kind | values)
+
+
+def a_held_case(place: Connection) -> Case:
+    earlier = a_case(place, state=State.CLEARED, ended_at=timezone.now(), ending={"words": "Gone."}, subject="again")
+    who = person(Role.FINANCE, place.entity)
+    until = timezone.now() + timedelta(hours=1)
+    return a_case(place, state=State.CLAIMED, claimed_by=who, claimed_until=until, earlier=earlier)
+
+
+def a_settlement(place: Connection) -> None:
+    version = VersionFactory(settlement__connection=place)
+    for _ in range(2):
+        SettlementJournal.objects.create(version=version, journal=JournalFactory(entity=place.entity))
+
+
+def a_job(place: Connection) -> None:
+    Job.objects.create(
+        kind=READ_FILE,
+        entity=place.entity,
+        file=StoredFileFactory(connection=place),
+        asked_by=person(Role.FINANCE, place.entity),
+    )
+
+
+def a_signature(place: Connection) -> FeeSignature:
+    number = FeeSignature.objects.count()
+    return FeeSignature.objects.create(
+        entity=place.entity,
+        key=f"fee {number}",
+        transaction_type="Order",
+        amount_type="ItemFees",
+        amount_description=f"Fee {number}",
+        treatment="none",
+    )
+
+
+def an_entry(place: Connection) -> None:
+    AuditEntry.objects.record(
+        actor=person(Role.FINANCE, place.entity), entity=place.entity, verb="case.noted", subject="case:1", reason="Seen."
+    )
+
+
+LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
+    "queue": ("/queue/finance/", a_held_case),
+    "home": ("/", a_held_case),
+    "home, settlements": ("/", a_settlement),
+    "settlements": ("/settlements/", a_settlement),
+    "jobs": ("/jobs/", a_job),
+    "journals": ("/journals/", a_settlement),
+    "signatures": ("/mapping/?show=signatures", a_signature),
+    "audit": ("/audit/", an_entry),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_as_many_queries_for_50_rows_as_for_one(name: str, client: Client, place: Connection):
+    address, make = LISTS[name]
+    a_job(place)  # with a stored file, today is not the first-run page
+    make(place)
+    with CaptureQueriesContext(database) as one:
+        assert client.get(address).status_code == 200
+    for _ in range(49):
+        make(place)
+    with CaptureQueriesContext(database) as fifty:
+        assert client.get(address).status_code == 200
+    assert len(fifty) == len(one), [query["sql"] for query in fifty]
+
+
+@pytest.mark.parametrize("companies", [1, 3])
+def test_the_queue_pages_by_rank_without_gaps_or_repeats(client: Client, place: Connection, marta, companies: int):
+    entities = [place.entity, *(EntityFactory() for _ in range(companies - 1))]
+    for entity in entities[1:]:
+        marta.memberships.create(entity=entity, role=Role.FINANCE)
+    cases = [a_case(place, entity=entities[n % companies], score=float(n // 4)) for n in range(120)]
+    found, address = [], reverse("queue", args=["finance"])
+    while address:
+        response = client.get(address)
+        page = Page(response)
+        found += [int(href.split("/")[2]) for _, href in page.links if href.startswith("/cases/")]
+        following = [href for words, href in page.links if words == "Next 50"]
+        address = reverse("queue", args=["finance"]) + following[0] if following else ""
+    assert found == [case.pk for case in sorted(cases, key=lambda case: (-case.score, case.pk))]
+
+
+def test_the_queue_counts_by_its_tally_and_filters(client: Client, place: Connection):
+    for n in range(3):
+        a_case(place, stake=10, diagnosis="unknown" if n else "structural")
+    a_case(place, state=State.SNOOZED, snoozed_until=timezone.now() + timedelta(days=1), stake=5)
+    body = client.get("/queue/finance/").content.decode()
+    assert "3 causes, £30.00 at stake" in body
+    assert 'Snoozed <span class="n">1</span>' in body
+    assert "2 causes, £20.00 at stake" in client.get("/queue/finance/?diagnosis=unknown").content.decode()
+    assert "No case fits these filters" in client.get("/queue/finance/?diagnosis=transient").content.decode()
+    assert "march.txt could not be read" in client.get("/queue/finance/?view=snoozed").content.decode()
+
+
+def test_only_the_table_answers_htmx(client: Client, place: Connection):
+    a_case(place)
+    part = client.get("/queue/finance/", headers={"HX-Request": "true"})
+    assert "<h1" not in part.content.decode() and "march.txt" in part.content.decode()
+    boosted = client.get("/queue/finance/", headers={"HX-Request": "true", "HX-Boosted": "true"})
+    assert "<h1" in boosted.content.decode()
+    assert "HX-Request" in part["Vary"] and "HX-Request" in boosted["Vary"]
+
+
+def test_lines_page_by_line_and_count_by_roll_up(client: Client, place: Connection):
+    version = VersionFactory(settlement__connection=place, lines=150)
+    signature = a_signature(place)
+    at = version.settlement.start_at + timedelta(days=2)
+    SettlementLine.objects.bulk_create(
+        SettlementLine(version=version, line=n + 3, byte_offset=n, signature=signature, posted_at=at, amount=1)
+        for n in range(150)
+    )
+    RollUp.objects.create(version=version, signature=signature, day=at.date(), lines=150, credit=150, debit=0)
+    address = reverse("settlement_lines", args=[version.settlement.settlement_id])
+    with CaptureQueriesContext(database) as hundred:
+        first = Page(client.get(address))
+    assert first.heading == "150 lines, £150.00"
+    with CaptureQueriesContext(database) as rest:
+        second = Page(client.get(address + first.linked("Next 100")))
+    assert len(hundred) == len(rest)
+    numbers = [words for page in (first, second) for words, href in page.links if "/lines/" in href]
+    assert numbers == [str(n) for n in range(3, 153)]
+
+
+def test_refused_files_cost_no_query_each(client: Client, place: Connection):
+    def refuse() -> None:
+        FileReading.objects.create(file=StoredFileFactory(connection=place), status="refused", words="No header.")
+
+    refuse()
+    with CaptureQueriesContext(database) as one:
+        client.get("/settlements/")
+    for _ in range(19):
+        refuse()
+    with CaptureQueriesContext(database) as many:
+        client.get("/settlements/")
+    assert len(one) == len(many)
+
+
+def test_the_company_switch_narrows_every_list(client: Client, place: Connection, marta):
+    other: Entity = EntityFactory(name="Brackenfold GmbH")
+    marta.memberships.create(entity=other, role=Role.FINANCE)
+    a_case(place, stake=1)
+    a_case(place, entity=other, stake=2)
+    assert "2 causes, £3.00" in client.get("/queue/finance/").content.decode()
+    client.post(reverse("company"), {"company": other.pk, "next": "/queue/finance/"})
+    assert "1 cause, £2.00" in client.get("/queue/finance/").content.decode()
+    client.post(reverse("company"), {"company": "", "next": "//elsewhere.example/"})
+    assert "2 causes, £3.00" in client.get("/queue/finance/").content.decode()
