@@ -88,6 +88,7 @@ def _take(
     if version.state == State.TAKEN:
         settlement.versions.exclude(pk=version.pk).update(state=State.SUPERSEDED)
     version.save()
+    resolutions.lock_mapping(entity.pk)  # legs or rules that come now wait, and then find these lines
     legs.reroll([version.pk])
     if loaded.new_signatures:
         resolutions.resolve(entity, loaded.new_signatures)

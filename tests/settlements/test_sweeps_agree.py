@@ -1,0 +1,105 @@
+"""Open cases equal what the detectors find: after any operations their scoped sweeps leave nothing to a full one."""
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Sum
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.core.permissions import Role
+from apps.exceptions.models import Case
+from apps.exceptions.operations import perform, plan
+from apps.exceptions.sweep import sweep
+from apps.exceptions.types import REGISTRY, Scope
+from apps.integrations.files import store
+from apps.integrations.models import Connection
+from apps.ledger.models import Account, JournalLine
+from apps.settlements import legs, operations
+from apps.settlements.charts import apply_chart
+from apps.settlements.exception_types.files import ACCEPT_COLUMN
+from apps.settlements.exception_types.map_fee import MAP_FEE
+from apps.settlements.ingest import ingest
+from apps.settlements.models import FileReading
+from tests.factories import ConnectionFactory, person
+from tests.settlements.files import SALE, File, line
+
+pytestmark = pytest.mark.django_db
+
+FEES = [f"PilotFee{letter}" for letter in "ABCD"]
+fee_lines = st.lists(st.tuples(st.sampled_from(FEES), st.integers(-500, 100).filter(bool)), max_size=4)
+take_file = st.builds(
+    lambda number, fees, gap, column, facilitator, torn: ("take", number, fees, gap, column, facilitator, torn),
+    st.integers(1, 3), fee_lines, st.sampled_from([0, 0, 0, 1]), st.booleans(), st.booleans(), st.sampled_from([False] * 5 + [True]),
+)  # fmt: skip
+operation = st.one_of(
+    take_file,
+    st.tuples(st.just("map"), st.integers(0, 3), st.booleans()),
+    st.tuples(st.just("chart")),
+    st.tuples(st.just("legs"), st.sampled_from(["GB>GB", "GB>DE", "DE>FR"])),
+    st.tuples(st.just("accept")),
+)
+
+
+class Company:
+    """A company and what a person or a file may do to it."""
+
+    def __init__(self) -> None:
+        self.place: Connection = ConnectionFactory()
+        self.entity = self.place.entity
+        self.finance = person(Role.FINANCE, self.entity)
+
+    def take(self, number, fees, gap, column, facilitator, torn) -> None:
+        rows = [line(f"{cents / 100:.2f}", amount_type="ItemFees", amount_description=name) for name, cents in fees]
+        if facilitator:
+            rows.append(line("-19.99", amount_type="ItemWithheldTax", amount_description="MarketplaceFacilitatorVAT-Principal"))
+        file = File(settlement_id=f"3000000000{number}", lines=(*SALE, *rows), extra={"note": "x"} if column else {})
+        file = file.but(total="1.00") if gap else file
+        raw = file.bytes().replace(b"100.00", b"1OO.OO") if torn else file.bytes()
+        stored = store(connection=self.place, name="settlement.txt", chunks=[raw], actor=self.finance)
+        refused = FileReading.objects.filter(status="refused", replaced_by=None).first()
+        ingest(file=stored, actor=self.finance, say=lambda *said: None, hold=lambda: None, replaces=refused)
+
+    def map(self, which, family) -> None:
+        case = self._case("settlement.fee-unmapped", which)
+        account = Account.objects.filter(entity=self.entity, kind="expense").first()
+        if case and account:
+            data = {"account": account.pk, "tax": "none", "where": "everywhere", "match": "family" if family else "exact",
+                    "since": case.facts["first"], "reason": "test"}  # fmt: skip
+            self._perform(case, MAP_FEE, data)
+
+    def accept(self) -> None:
+        if case := self._case("settlement.column-unknown", 0):
+            self._perform(case, ACCEPT_COLUMN, {"reason": "test"})
+
+    def chart(self) -> None:
+        apply_chart(chart="uk", entity=self.entity, actor=self.finance)
+
+    def legs(self, leg) -> None:
+        rows: list[legs.Leg] = [(SALE[0]["order-id"], *leg.split(">"))]
+        operations.load_order_legs(connection=self.place, rows=rows, actor=self.finance)
+
+    def _case(self, code: str, which: int) -> Case | None:
+        cases = list(Case.objects.live().filter(entity=self.entity, type=code).order_by("id"))
+        return cases[which % len(cases)] if cases else None
+
+    def _perform(self, case, action, data) -> None:
+        form, now_planned = plan(case=case, action=action, actor=self.finance, data=data)
+        if now_planned:
+            perform(case=case, action=action, actor=self.finance, data=data, digest=now_planned.digest)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(operation, min_size=1, max_size=7))
+def test_scoped_sweeps_equal_a_full_sweep_and_every_journal_balances(operations_done):
+    with transaction.atomic():  # each example on its own: what it leaves is rolled back
+        company = Company()
+        for verb, *values in operations_done:
+            getattr(company, verb)(*values)
+            for code in sorted(REGISTRY):
+                swept = sweep(code, Scope(entity=company.entity))
+                assert (swept.opened, swept.refreshed, swept.cleared) == (0, 0, 0), (verb, code)
+        lines = JournalLine.objects.filter(journal__entity=company.entity)
+        sides = lines.aggregate(debit=Sum("debit"), credit=Sum("credit"))
+        assert sides["debit"] == sides["credit"]
+        connection.check_constraints()  # the deferred ones too
+        transaction.set_rollback(True)
