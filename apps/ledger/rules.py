@@ -156,12 +156,8 @@ class Draft:
     def complete(self) -> bool:
         return all(line.account is not None for line in self.lines)
 
-    @property
-    def total(self) -> Decimal:
-        return sum((line.debit for line in self.lines), ZERO)
 
-
-RESERVE, FACILITATOR = "reserve", "facilitator"
+RESERVE = "reserve"
 CLEARING, CARRIED_FORWARD = "clearing", "carried-forward"
 ROLE_NAMES = {CLEARING: "Amazon clearing", CARRIED_FORWARD: "Carried forward"}
 

@@ -52,7 +52,6 @@ class PayoutChange:
     settlement_id: str
     payout: str
     months: str
-    was_complete: bool
     complete: bool
     stops: list[Stop]
 
@@ -104,7 +103,7 @@ def compare(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -
         gross=dict(gross),
         moved=moved,
         currencies=_currencies(entity, before, after),
-        payouts=_payouts(entity, before, after),
+        payouts=_payouts(entity, after),
         journals=sum(len(payout.drafts) for payout in after),
         freed=dict(freed),
         blocked=dict(blocked),
@@ -156,7 +155,7 @@ def _balances(payouts: Sequence[Payout]) -> dict[str, dict[int | None, Decimal]]
     return found
 
 
-def _payouts(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[PayoutChange]:
+def _payouts(entity: Entity, after: Sequence[Payout]) -> list[PayoutChange]:
     stopping = {
         line.label: line for payout in after for draft in payout.drafts for line in draft.lines if line.account is None
     }
@@ -166,11 +165,10 @@ def _payouts(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) 
             settlement_id=new.settlement.settlement_id,
             payout=words(new.version.total, new.settlement.currency),
             months=_months([draft.period for draft in new.drafts]),
-            was_complete=old.complete,
             complete=new.complete,
             stops=[Stop(label=label, case=cases.get(label)) for label in dict.fromkeys(_stops(new))],
         )
-        for old, new in zip(before, after, strict=True)
+        for new in after
     ]
 
 
