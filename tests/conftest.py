@@ -18,6 +18,7 @@ from django.test import TransactionTestCase
 from django.test.utils import setup_databases, teardown_databases
 
 from opsconsole.supervisor import die_with_parent
+from tests.samples import READ
 
 # "default" mirrors "owner" (see settings), and Django resets only what is no mirror.
 TransactionTestCase.databases = {"default", "owner"}
@@ -75,3 +76,10 @@ def supervised(process_env) -> Callable[..., AbstractContextManager[subprocess.P
             supervisor.wait(timeout=30)
 
     return start
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """How many files by others were read, so that a run without them is not taken for one with them."""
+    passed = terminalreporter.getreports("passed")
+    read = {value for report in passed for name, value in report.user_properties if name == READ}
+    terminalreporter.write_line(f"Settlement samples read: {len(read)}")
