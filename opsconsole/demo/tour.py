@@ -1,0 +1,216 @@
+"""A walk through every screen of the demo in a browser: for pictures, and for the tests that measure each screen.
+
+A screen is opened once and stays open while its width and its theme change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opsconsole.demo.people import ELIN, IAN, KOFI, MARTA, PASSWORD, PRIYA, TOM
+from opsconsole.demo.story import DE_3, GARDEN_1, GARDEN_2, UK_4
+
+if TYPE_CHECKING:  # only the development requirements bring it
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+# What a small container lacks, and what a browser does on its own account.
+BROWSER_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    email: str
+    password: str = PASSWORD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """`person` None is nobody signed in; `open` begins on an empty page and ends on the screen, complete."""
+
+    name: str
+    person: Login | None
+    open: Callable[[Page], object]
+
+
+def at(path: str) -> Callable[[Page], object]:
+    return lambda page: page.goto(path)
+
+
+def first_of(path: str) -> Callable[[Page], object]:
+    """The page behind the first link of a list."""
+
+    def open_first(page: Page) -> None:
+        page.goto(path)
+        link = page.locator("[data-row] a").first
+        page.goto(link.get_attribute("href"))
+
+    return open_first
+
+
+def case_of(kind: str, team: str = "finance") -> Callable[[Page], object]:
+    return first_of(f"/queue/{team}/?type={kind}")
+
+
+def sign_in(page: Page, login: Login) -> None:
+    page.goto("/login/")
+    page.get_by_label("E-mail").fill(login.email)
+    page.get_by_label("Password").fill(login.password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/login/" not in url)
+
+
+def _wrong_password(page: Page) -> None:
+    page.goto("/login/")
+    page.get_by_label("E-mail").fill(PRIYA.email)
+    page.get_by_label("Password").fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").wait_for()
+
+
+def _form_gone_stale(page: Page) -> None:
+    page.goto("/login/")
+    page.context.clear_cookies()
+    _fill_and_send_login(page)
+
+
+def _fill_and_send_login(page: Page) -> None:
+    page.get_by_label("E-mail").fill(PRIYA.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in").click()
+
+
+def _case_with_a_fault(page: Page) -> None:
+    """A preview asked for with a reason of blanks, which the browser lets pass and the server does not."""
+    case_of("settlement.fee-unmapped")(page)
+    page.locator("#action").get_by_label("Reason").fill("  ")
+    page.keyboard.press("Tab")
+    page.locator("#preview").get_by_role("alert").wait_for()
+
+
+def _case_with_moves_open(page: Page) -> None:
+    case_of("settlement.column-unknown")(page)
+    for summary in page.locator(".moves summary").all():
+        summary.click()
+
+
+def _upload_without_a_file(page: Page) -> None:
+    page.goto("/settlements/upload/")
+    page.evaluate("document.querySelector('main form').noValidate = true")
+    page.get_by_role("button", name="Upload and read it").click()
+    page.locator(".error").first.wait_for()
+
+
+def _chart_planned(page: Page) -> None:
+    page.goto("/mapping/chart/?chart=us&entity=")
+    page.goto(
+        f"/mapping/chart/?chart=us&entity={page.get_by_label('Company').last.locator('option').last.get_attribute('value')}"
+    )
+
+
+def _audit_entry_open(page: Page) -> None:
+    page.goto("/audit/")
+    page.locator("td summary").first.click()
+
+
+def _menu_and_keys_open(page: Page) -> None:
+    page.goto("/queue/finance/")
+    page.keyboard.press("?")
+    page.evaluate("document.querySelector('details.menu').open = true")
+
+
+def screens(newcomer: Login) -> list[Screen]:
+    """Every screen. The newcomer's company has nothing in it yet."""
+    priya, marta, tom, kofi, ian, elin = (Login(email=each.email) for each in (PRIYA, MARTA, TOM, KOFI, IAN, ELIN))
+    tie_out = f"/settlements/{UK_4.number}/"
+    return [
+        Screen(name=name, person=person, open=go)
+        for name, person, go in (
+            ("login", None, at("/login/")),
+            ("login-wrong", None, _wrong_password),
+            ("form-stale", None, _form_gone_stale),
+            ("first-run", newcomer, at("/start/")),
+            ("queue-empty", newcomer, at("/queue/finance/")),
+            ("settlements-empty", newcomer, at("/settlements/")),
+            ("journals-empty", newcomer, at("/journals/")),
+            ("mapping-empty", newcomer, at("/mapping/")),
+            ("home-finance", priya, at("/")),
+            ("home-finance-two-companies", marta, at("/")),
+            ("home-ecommerce", tom, at("/")),
+            ("home-operations", kofi, at("/")),
+            ("home-admin", ian, at("/")),
+            ("home-viewer", elin, at("/")),
+            ("queue-finance", priya, at("/queue/finance/")),
+            ("queue-two-companies", marta, at("/queue/finance/")),
+            ("queue-snoozed", priya, at("/queue/finance/?view=snoozed")),
+            ("queue-filtered-away", priya, at("/queue/finance/?diagnosis=transient")),
+            ("queue-ecommerce", tom, at("/queue/ecommerce/")),
+            ("queue-operations", kofi, at("/queue/ops/")),
+            ("menu-and-keys", priya, _menu_and_keys_open),
+            ("case-fee", priya, case_of("settlement.fee-unmapped")),
+            ("case-fee-fault", priya, _case_with_a_fault),
+            ("case-fee-read-only", elin, case_of("settlement.fee-unmapped")),
+            ("case-does-not-tie", priya, case_of("settlement.does-not-tie")),
+            ("case-changed", priya, case_of("settlement.changed")),
+            ("case-refused", priya, case_of("file.layout-unknown")),
+            ("case-column", priya, case_of("settlement.column-unknown")),
+            ("case-moves", priya, _case_with_moves_open),
+            ("case-facilitator", priya, case_of("settlement.facilitator-not-zero")),
+            ("case-tax-code", marta, case_of("ledger.tax-code-unmapped")),
+            ("case-job", kofi, case_of("job.stuck", team="ops")),
+            ("settlements", priya, at("/settlements/")),
+            ("tie-out", priya, at(tie_out)),
+            ("tie-out-negative", priya, at(f"/settlements/{DE_3.number}/")),
+            ("tie-out-held", priya, at(f"/settlements/{GARDEN_2.number}/")),
+            ("tie-out-changed", priya, at(f"/settlements/{GARDEN_1.number}/")),
+            ("lines", priya, at(f"{tie_out}lines/")),
+            ("raw-line", priya, at(f"{tie_out}lines/2208/")),
+            ("journals", priya, at("/journals/")),
+            ("journal", priya, first_of("/journals/")),
+            ("mapping-rules", priya, at("/mapping/?show=rules")),
+            ("mapping-signatures", priya, at("/mapping/?show=signatures")),
+            ("signature", priya, first_of("/mapping/?show=signatures")),
+            ("charts", priya, at("/mapping/chart/")),
+            ("chart-planned", marta, _chart_planned),
+            ("upload", priya, at("/settlements/upload/")),
+            ("upload-fault", priya, _upload_without_a_file),
+            ("jobs", ian, at("/jobs/?view=all")),
+            ("job", priya, first_of("/jobs/?view=all")),
+            ("audit", priya, _audit_entry_open),
+            ("not-found", priya, at("/settlements/nowhere/")),
+            ("not-allowed", tom, at("/settlements/")),
+        )
+    ]
+
+
+@contextmanager
+def signed_in(browser: Browser, base_url: str) -> Iterator[Callable[[Login | None], Page]]:
+    """A function that gives an empty page in which the person is signed in. Each signs in once."""
+    contexts: dict[Login | None, BrowserContext] = {}
+
+    def page_of(login: Login | None) -> Page:
+        if login is None:
+            return browser.new_context(base_url=base_url).new_page()
+        if login not in contexts:
+            contexts[login] = browser.new_context(base_url=base_url)
+            page = contexts[login].new_page()
+            sign_in(page, login)
+            page.close()
+        return contexts[login].new_page()
+
+    try:
+        yield page_of
+    finally:
+        for context in browser.contexts:
+            context.close()
