@@ -24,12 +24,21 @@ def fresh() -> Iterator[Mapping[str, str]]:
     owner = given["DATABASE_OWNER_URL"]
     _require_durability(owner)
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME))
-    urls = {name: urlsplit(given[name])._replace(path=f"/{NAME}").geturl() for name in ("DATABASE_URL", "DATABASE_OWNER_URL")}
+    urls = {
+        name: urlsplit(given[name])._replace(path=f"/{NAME}").geturl()
+        for name in ("DATABASE_URL", "DATABASE_OWNER_URL")
+    }
     with psycopg.connect(owner, autocommit=True) as server, tempfile.TemporaryDirectory(prefix="bench-files-") as files:
         server.execute(drop)
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
         try:
-            environment = {**os.environ, **given, **urls, "FILES_ROOT": files, "DJANGO_SETTINGS_MODULE": "opsconsole.settings"}
+            environment = {
+                **os.environ,
+                **given,
+                **urls,
+                "FILES_ROOT": files,
+                "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
+            }
             subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=environment, check=True)
             yield environment
         finally:
@@ -41,4 +50,6 @@ def _require_durability(url: str) -> None:
         for setting in MUST_BE_ON:
             (value,) = server.execute("SELECT current_setting(%s)", [setting]).fetchone()
             if value != "on":
-                raise SystemExit(f"{setting} is {value}: the figures would not be those of a server that keeps its promises.")
+                raise SystemExit(
+                    f"{setting} is {value}: the figures would not be those of a server that keeps its promises."
+                )

@@ -42,7 +42,17 @@ def main(path: Path) -> None:
     with psycopg.connect(settings.URLS["DATABASE_URL"]) as other:
         lines, journals, cases = other.execute(LEFT_BEHIND).fetchone()
     seconds = time.perf_counter() - begun
-    print(json.dumps({"seconds": seconds, "lines": lines, "journals": journals, "cases": cases, "status": job.result.get("status")}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "lines": lines,
+                "journals": journals,
+                "cases": cases,
+                "status": job.result.get("status"),
+            }
+        )
+    )
 
 
 def chunks(path: Path):

@@ -38,5 +38,11 @@ def measure(environment: Mapping[str, str]) -> Iterator[Row]:
             theirs.append(few["seconds"])
             ours.append(many["seconds"])
         pages.stdin.close()
-    yield Row(name="queue", limit=2.0, unit="s", ours=ours, theirs=theirs,
-              note=f"{MANY:,} cases against {FEW}, {many['queries']} queries each")
+    yield Row(
+        name="queue",
+        limit=2.0,
+        unit="s",
+        ours=ours,
+        theirs=theirs,
+        note=f"{MANY:,} cases against {FEW}, {many['queries']} queries each",
+    )

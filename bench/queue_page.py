@@ -32,8 +32,10 @@ SIGNATURES = """
 LINES = """
     INSERT INTO settlements_settlementline
         (version_id, line, byte_offset, signature_id, posted_at, amount, order_id, order_item_code, sku, fulfillment)
-    SELECT %(version)s, n + 2, n * 170, signature.first + n %% %(cases)s, '2026-10-26 12:00+00', -1.25, 'order ' || n / 6, '', '', 'AFN'
-    FROM generate_series(1, %(lines)s) n, (SELECT min(id) AS first FROM settlements_feesignature WHERE entity_id = %(entity)s) signature
+    SELECT %(version)s, n + 2, n * 170, signature.first + n %% %(cases)s, '2026-10-26 12:00+00', -1.25,
+           'order ' || n / 6, '', '', 'AFN'
+    FROM generate_series(1, %(lines)s) n,
+         (SELECT min(id) AS first FROM settlements_feesignature WHERE entity_id = %(entity)s) signature
 """
 ROLLUPS = """
     INSERT INTO settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit)
@@ -49,7 +51,9 @@ def prepare(company: str, cases: int, lines: int) -> dict[str, int]:
     person = User.objects.create_user(email=f"{company.lower()}@example.org", name=company)
     person.memberships.create(entity=entity, role="finance")
     place = Connection.objects.create(entity=entity, name="Amazon UK")
-    file = StoredFile.objects.create(connection=place, sha256=company, name="settlement.txt", size=lines * 170, path=company)
+    file = StoredFile.objects.create(
+        connection=place, sha256=company, name="settlement.txt", size=lines * 170, path=company
+    )
     instants = dict.fromkeys(("start_at", "end_at", "deposit_at"), "2026-11-07T00:00Z")
     settlement = Settlement.objects.create(
         entity=entity, connection=place, settlement_id=f"1{lines}", currency="GBP", **instants

@@ -37,7 +37,14 @@ def measure(environment: Mapping[str, str]) -> Iterator[Row]:
     note = f"{LINES:,} lines to journals and cases, against COPY into {COLUMNS} text columns"
     yield Row(name="settlement", limit=4.0, unit="s", ours=ours, theirs=theirs, note=note)
     peak = [max(memory)]
-    yield Row(name="settlement-memory", limit=1.0, unit="MB", ours=peak, theirs=[MEMORY_LIMIT_MB], note="Peak RSS of the ingest")
+    yield Row(
+        name="settlement-memory",
+        limit=1.0,
+        unit="MB",
+        ours=peak,
+        theirs=[MEMORY_LIMIT_MB],
+        note="Peak RSS of the ingest",
+    )
 
 
 def _plain_copy(url: str, file: Path) -> float:

@@ -27,7 +27,7 @@ from apps.settlements.models import (
     SettlementLine,
     SettlementVersion,
 )
-from apps.settlements.report import raw_line
+from apps.settlements.raw import raw_line
 
 PAGE = 100
 NONE = "none"  # in an address: no account, no known leg

@@ -85,7 +85,9 @@ class Job(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(state__in=JobState.values), name="job_state_known"),
-            models.CheckConstraint(condition=~Q(state=JobState.RUNNING) | Q(lease_until__isnull=False), name="running_has_lease"),
+            models.CheckConstraint(
+                condition=~Q(state=JobState.RUNNING) | Q(lease_until__isnull=False), name="running_has_lease"
+            ),
         ]
         indexes = [
             models.Index(fields=["lease_until"], condition=Q(state=JobState.RUNNING), name="job_leases"),

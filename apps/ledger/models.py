@@ -62,7 +62,9 @@ class TaxCode(models.Model):
         ordering = ["code"]
         constraints = [
             models.UniqueConstraint(fields=["entity", "code"], name="one_tax_code"),
-            models.CheckConstraint(condition=Q(rate=0) | Q(rate__gt=0, account__isnull=False), name="taxed_has_account"),
+            models.CheckConstraint(
+                condition=Q(rate=0) | Q(rate__gt=0, account__isnull=False), name="taxed_has_account"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -99,7 +101,10 @@ class TaxRule(models.Model):
         constraints = [
             ExclusionConstraint(
                 name="one_tax_rule_at_a_time",
-                expressions=[(key_range("tax_class_id", "leg"), RangeOperators.OVERLAPS), ("period", RangeOperators.OVERLAPS)],
+                expressions=[
+                    (key_range("tax_class_id", "leg"), RangeOperators.OVERLAPS),
+                    ("period", RangeOperators.OVERLAPS),
+                ],
             )
         ]
 
@@ -136,7 +141,9 @@ class Journal(models.Model):
     class Meta:
         ordering = ["-period", "key"]
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=["incomplete", "draft", "approved", "exported"]), name="journal_state_known")
+            models.CheckConstraint(
+                condition=Q(state__in=["incomplete", "draft", "approved", "exported"]), name="journal_state_known"
+            )
         ]
         indexes = [models.Index(fields=["entity", "-period"], name="journals_by_month")]
 
@@ -159,5 +166,7 @@ class JournalLine(models.Model):
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(fields=["journal", "number"], name="one_line_per_number"),
-            models.CheckConstraint(condition=Q(debit=0, credit__gte=0) | Q(credit=0, debit__gte=0), name="debit_or_credit"),
+            models.CheckConstraint(
+                condition=Q(debit=0, credit__gte=0) | Q(credit=0, debit__gte=0), name="debit_or_credit"
+            ),
         ]

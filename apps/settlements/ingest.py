@@ -19,8 +19,17 @@ from apps.ledger.models import Journal
 from apps.settlements import journals, legs, resolutions
 from apps.settlements.layout import Unreadable
 from apps.settlements.lines import load
-from apps.settlements.models import FeeSignature, FileReading, RollUp, SettledOrder, Settlement, SettlementLine, SettlementVersion
-from apps.settlements.report import Report, describe, rows_hash
+from apps.settlements.models import (
+    FeeSignature,
+    FileReading,
+    RollUp,
+    SettledOrder,
+    Settlement,
+    SettlementLine,
+    SettlementVersion,
+)
+from apps.settlements.report import Report, describe
+from apps.settlements.rows import rows_hash
 
 Status = FileReading.Status
 State = SettlementVersion.State
@@ -179,7 +188,14 @@ def _record(
 ) -> FileReading:  # fmt: skip
     reading, _ = FileReading.objects.update_or_create(
         file=file,
-        defaults={"status": status, "reason": reason, "line": line, "words": words, "version": version, "read_at": Now()},
+        defaults={
+            "status": status,
+            "reason": reason,
+            "line": line,
+            "words": words,
+            "version": version,
+            "read_at": Now(),
+        },
     )
     return reading
 
@@ -188,7 +204,9 @@ def _elsewhere(settlement: Settlement, file: StoredFile) -> str:
     """Another company's connection is not named: its people and ours may not know of each other."""
     same_company = settlement.entity_id == file.connection.entity_id
     where = f"connection {settlement.connection.name}" if same_company else "another connection"
-    return f"Settlement {settlement.settlement_id} came through {where} before. One settlement belongs to one connection."
+    return (
+        f"Settlement {settlement.settlement_id} came through {where} before. One settlement belongs to one connection."
+    )
 
 
 def _known(version: SettlementVersion) -> str:

@@ -25,15 +25,31 @@ def split_header(header: str, head: str, line: int) -> tuple[tuple[str, ...], tu
     """(all column names in the file's order, those beyond the layout) of a V2 file; raises `Unreadable` for any other."""
     names = tuple(name.strip().strip('"').lower() for name in header.split("\t"))
     if "\t" not in header and re.search(r'(?im)^"?date/time"?[,;\t]', head):
-        raise Unreadable("layout-date-range", line, "This is the date-range transaction report. It has no total to tie to: upload the settlement report, flat file V2.")
+        raise Unreadable(
+            "layout-date-range",
+            line,
+            "This is the date-range transaction report. It has no total to tie to: upload the settlement report, flat file V2.",
+        )
     if "\t" not in header and re.match(r'"?settlement-id"?[,;]', header, re.IGNORECASE):
-        raise Unreadable("resaved-by-spreadsheet", line, "A spreadsheet re-saved this file with commas; it shortens long numbers and dates. Download it again and upload it untouched.")
+        raise Unreadable(
+            "resaved-by-spreadsheet",
+            line,
+            "A spreadsheet re-saved this file and shortened its long numbers. Download it again and upload it untouched.",
+        )
     known = set(names)
     if "settlement-id" in known and known & V1_ONLY:
-        raise Unreadable("layout-v1", line, "This is the older settlement layout (V1). Amazon offers the same settlement as flat file V2: upload that one.")
+        raise Unreadable(
+            "layout-v1",
+            line,
+            "This is the older settlement layout (V1). Amazon offers the same settlement as flat file V2: upload that one.",
+        )
     missing = [name for name in COLUMNS if name not in known]
     if len(missing) > len(COLUMNS) // 2:
-        raise Unreadable("not-a-settlement", line, f"This is not a settlement report: its first line does not name settlement columns. It begins “{header.strip()[:60]}”.")
+        raise Unreadable(
+            "not-a-settlement",
+            line,
+            f"This is not a settlement report: its first line names no settlement columns. It begins “{header.strip()[:60]}”.",
+        )
     extra = tuple(name for name in names if name not in COLUMNS)
     if missing:
         instead = f" It has {', '.join(extra)} that we do not know." if extra else ""

@@ -12,7 +12,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.core.money import exponent
 from apps.settlements.models import FeeSignature, SettlementVersion
-from apps.settlements.report import SIGNATURE, Report, frames, withheld_items
+from apps.settlements.report import Report
+from apps.settlements.rows import SIGNATURE, frames, withheld_items
 from apps.settlements.rules import signature_key
 
 SPELLING = (*SIGNATURE, "treatment")
@@ -34,7 +35,9 @@ class Loaded:
     new_signatures: frozenset[int]
 
 
-def load(*, stream: BinaryIO, report: Report, version: SettlementVersion, zone: str, say: Callable[[int], None]) -> Loaded:
+def load(
+    *, stream: BinaryIO, report: Report, version: SettlementVersion, zone: str, say: Callable[[int], None]
+) -> Loaded:
     """COPY every line and write the roll-ups with an empty leg; `say` is told the bytes read so far.
 
     Raises `Unreadable` at the first line that cannot be read; the caller's transaction then leaves nothing behind.
@@ -59,11 +62,28 @@ def load(*, stream: BinaryIO, report: Report, version: SettlementVersion, zone: 
             say(read)
         if not parts:
             return Loaded(lines=0, sum=Decimal(0), signatures=frozenset(), new_signatures=frozenset())
-        cells = pl.concat(parts).group_by("signature_id", "day").agg(pl.col("lines", "credit", "debit").sum()).sort("signature_id", "day")
-        found = pl.concat(orders).group_by("order_id").agg(pl.col("first_line").min(), pl.col("last_line").max()).sort("order_id")
-        copier.copy(COPY_ORDERS, found.select("order_id", pl.lit(version.pk).alias("version_id"), "first_line", "last_line"))
+        cells = (
+            pl.concat(parts)
+            .group_by("signature_id", "day")
+            .agg(pl.col("lines", "credit", "debit").sum())
+            .sort("signature_id", "day")
+        )
+        found = (
+            pl.concat(orders)
+            .group_by("order_id")
+            .agg(pl.col("first_line").min(), pl.col("last_line").max())
+            .sort("order_id")
+        )
+        copier.copy(
+            COPY_ORDERS, found.select("order_id", pl.lit(version.pk).alias("version_id"), "first_line", "last_line")
+        )
         leg = pl.lit("").alias("leg")
-        copier.copy(COPY_ROLLUPS, cells.select(pl.lit(version.pk).alias("version_id"), "signature_id", "day", leg, "lines", "credit", "debit"))
+        copier.copy(
+            COPY_ROLLUPS,
+            cells.select(
+                pl.lit(version.pk).alias("version_id"), "signature_id", "day", leg, "lines", "credit", "debit"
+            ),
+        )
     return Loaded(
         lines=lines,
         sum=cells["credit"].sum() - cells["debit"].sum(),
@@ -122,7 +142,9 @@ class Signatures:
         keys = {spelling: signature_key(*spelling) for spelling in sorted(spellings)}
         self._add({key: spelling for spelling, key in keys.items() if key not in self.by_key})
         found = [(*spelling, self.by_key[key]) for spelling, key in keys.items()]
-        self.by_spelling = pl.concat([self.by_spelling, pl.DataFrame(found, schema=self.by_spelling.schema, orient="row")])
+        self.by_spelling = pl.concat(
+            [self.by_spelling, pl.DataFrame(found, schema=self.by_spelling.schema, orient="row")]
+        )
 
     def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame with `signature_id`."""
@@ -165,5 +187,10 @@ def _as_copy_text(rows: pl.DataFrame) -> bytes:
     texts = [name for name in TEXTS if name in rows.columns]
     if texts:
         rows = rows.with_columns(pl.col(texts).str.replace_all("\\", "\\\\", literal=True))
-    return rows.write_csv(separator="\t", quote_style="never", include_header=False, null_value="\\N",
-                          datetime_format="%Y-%m-%d %H:%M:%S+00").encode()
+    return rows.write_csv(
+        separator="\t",
+        quote_style="never",
+        include_header=False,
+        null_value="\\N",
+        datetime_format="%Y-%m-%d %H:%M:%S+00",
+    ).encode()

@@ -140,10 +140,14 @@ class SettlementLine(models.Model):
     """
 
     pk = models.CompositePrimaryKey("version_id", "line")
-    version = models.ForeignKey(SettlementVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    version = models.ForeignKey(
+        SettlementVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     line = models.IntegerField()
     byte_offset = models.BigIntegerField()
-    signature = models.ForeignKey(FeeSignature, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    signature = models.ForeignKey(
+        FeeSignature, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     posted_at = models.DateTimeField()
     amount = models.DecimalField(max_digits=18, decimal_places=4)
     order_id = models.TextField(blank=True)
@@ -160,7 +164,9 @@ class SettledOrder(models.Model):
 
     pk = models.CompositePrimaryKey("order_id", "version_id")
     order_id = models.TextField()
-    version = models.ForeignKey(SettlementVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    version = models.ForeignKey(
+        SettlementVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     first_line = models.IntegerField()
     last_line = models.IntegerField()
 
@@ -184,7 +190,9 @@ class RollUp(models.Model):
     leg = models.CharField(max_length=5, blank=True)
     lines = models.PositiveIntegerField()
     credit = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of the amounts above zero")
-    debit = models.DecimalField(max_digits=18, decimal_places=4, help_text="Sum of the amounts below zero, without sign")
+    debit = models.DecimalField(
+        max_digits=18, decimal_places=4, help_text="Sum of the amounts below zero, without sign"
+    )
 
     objects = RollUpQuerySet.as_manager()
 
@@ -233,8 +241,17 @@ class FeeRule(models.Model):
             ExclusionConstraint(
                 name="one_rule_per_pattern_at_a_time",
                 expressions=[
-                    (key_range("entity_id", "marketplace", "transaction_type", "amount_type", "amount_description", "treatment"),
-                     RangeOperators.OVERLAPS),
+                    (
+                        key_range(
+                            "entity_id",
+                            "marketplace",
+                            "transaction_type",
+                            "amount_type",
+                            "amount_description",
+                            "treatment",
+                        ),
+                        RangeOperators.OVERLAPS,
+                    ),
                     ("period", RangeOperators.OVERLAPS),
                 ],
             )

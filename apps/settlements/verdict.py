@@ -33,7 +33,9 @@ def verdict(reading: FileReading) -> dict:
 
 def _figures(version: SettlementVersion) -> dict:
     currency = version.settlement.currency
-    journals = version.journals.select_related("journal").annotate(debit=Sum("journal__lines__debit"), credit=Sum("journal__lines__credit"))
+    journals = version.journals.select_related("journal").annotate(
+        debit=Sum("journal__lines__debit"), credit=Sum("journal__lines__credit")
+    )
     return {
         "settlement_id": version.settlement.settlement_id,
         "currency": currency,
@@ -68,7 +70,9 @@ def _figures(version: SettlementVersion) -> dict:
 def _unmapped(version: SettlementVersion) -> list[dict]:
     fields = ("transaction_type", "amount_type", "amount_description", "treatment")
     rows = RollUp.objects.filter(version=version).unmapped().values(*(f"signature__{field}" for field in fields))
-    return rows.annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit"))).order_by("amount", "signature__amount_description")
+    return rows.annotate(n=Sum("lines"), amount=Sum(F("credit") - F("debit"))).order_by(
+        "amount", "signature__amount_description"
+    )
 
 
 def _cases(reading: FileReading) -> list[dict]:
@@ -79,7 +83,10 @@ def _cases(reading: FileReading) -> list[dict]:
         settlement_id = version.settlement.settlement_id
         keys = FeeSignature.objects.filter(rollups__version=version).values("key")
         about |= Q(type__startswith="settlement.", subject=settlement_id)
-        about |= Q(type="settlement.column-unknown", subject__in=[column_subject(connection, name) for name in version.extra_columns])
+        about |= Q(
+            type="settlement.column-unknown",
+            subject__in=[column_subject(connection, name) for name in version.extra_columns],
+        )
         about |= Q(type="settlement.fee-unmapped", subject__in=keys)
         about |= Q(type="ledger.tax-code-unmapped", facts__settlements__contains=[{"settlement_id": settlement_id}])
     cases = Case.objects.live().filter(about, entity=connection.entity_id).by_rank()

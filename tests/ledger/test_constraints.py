@@ -30,7 +30,9 @@ def journal(entity, state="draft", key="stl:1:202610:1") -> Journal:
 
 def fill(journal, *lines) -> None:
     for number, (account, debit, credit) in enumerate(lines, 1):
-        JournalLine.objects.create(journal=journal, number=number, account=account, label="x", debit=debit, credit=credit)
+        JournalLine.objects.create(
+            journal=journal, number=number, account=account, label="x", debit=debit, credit=credit
+        )
 
 
 def refused(words: str):
@@ -64,7 +66,10 @@ def test_no_line_leaves_a_balanced_journal(entity, account):
     booked = journal(entity)
     fill(booked, (account, 10, 0), (account, 0, 10))
     connection.check_constraints()
-    for statement in ("DELETE FROM ledger_journalline WHERE number = 1", "UPDATE ledger_journalline SET debit = 11 WHERE number = 1"):
+    for statement in (
+        "DELETE FROM ledger_journalline WHERE number = 1",
+        "UPDATE ledger_journalline SET debit = 11 WHERE number = 1",
+    ):
         with refused("does not balance"), connection.cursor() as cursor:
             cursor.execute(statement)
 

@@ -17,7 +17,11 @@ def line(amount: str, **fields: str) -> dict[str, str]:
     return {**ORDER, "amount": amount, **{name.replace("_", "-"): value for name, value in fields.items()}}
 
 
-SALE = (line("100.00"), line("20.00", amount_description="Tax"), line("-15.00", amount_type="ItemFees", amount_description="Commission"))
+SALE = (
+    line("100.00"),
+    line("20.00", amount_description="Tax"),
+    line("-15.00", amount_type="ItemFees", amount_description="Commission"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +49,15 @@ class File:
             "settlement-id": self.settlement_id, "settlement-start-date": self.start, "settlement-end-date": self.end,
             "deposit-date": self.deposit, "total-amount": self._money(total), "currency": self.currency,
         }  # fmt: skip
-        rows = [head, *({"settlement-id": self.settlement_id, **row, "amount": self._money(row["amount"])} for row in self.lines)]
+        rows = [
+            head,
+            *({"settlement-id": self.settlement_id, **row, "amount": self._money(row["amount"])} for row in self.lines),
+        ]
         names = (*self.columns, *self.extra)
-        table = [names, *([(row | self.extra if row is not head else row).get(name, "") for name in names] for row in rows)]
+        table = [
+            names,
+            *([(row | self.extra if row is not head else row).get(name, "") for name in names] for row in rows),
+        ]
         return "".join("\t".join(cells) + self.line_end for cells in table)
 
     def bytes(self) -> bytes:

@@ -15,9 +15,15 @@ from apps.integrations.models import StoredFile
 from apps.ledger.models import Journal
 from apps.settlements.charts import apply_chart
 from apps.settlements.models import (
-    FeeRule, FeeSignature, FileReading, RollUp, Settlement, SettlementLine, SettlementVersion,
+    FeeRule,
+    FeeSignature,
+    FileReading,
+    RollUp,
+    Settlement,
+    SettlementLine,
+    SettlementVersion,
 )  # fmt: skip
-from apps.settlements.report import raw_line
+from apps.settlements.raw import raw_line
 from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import figures, take
@@ -38,7 +44,9 @@ def charted(place):
 
 
 def live(place) -> list[tuple[str, str]]:
-    return list(Case.objects.live().filter(entity=place.entity).order_by("type", "subject").values_list("type", "subject"))
+    return list(
+        Case.objects.live().filter(entity=place.entity).order_by("type", "subject").values_list("type", "subject")
+    )
 
 
 def states(settlement_id: str = "30000000001") -> list[str]:
@@ -51,7 +59,10 @@ def test_a_file_that_ties_is_taken(charted):
     assert figures(verdict, "status", "settlement_id", "currency", "lines", "sum", "total", "ties", "unmapped", "exceptions") == (
         "taken", "30000000001", "GBP", 3, "105.00", "105.00", True, [], []
     )  # fmt: skip
-    assert [(journal["period"], journal["state"]) for journal in verdict["journals"]] == [("2026-10", "draft"), ("2026-11", "draft")]
+    assert [(journal["period"], journal["state"]) for journal in verdict["journals"]] == [
+        ("2026-10", "draft"),
+        ("2026-11", "draft"),
+    ]
 
 
 def test_each_unmapped_fee_is_one_case_and_no_rule_is_made_unasked(charted):
@@ -157,7 +168,9 @@ def test_the_corrected_upload_ends_the_refused_files_case(charted):
 def test_an_extra_column_is_taken_and_raised(charted):
     verdict = take(charted, File(extra={"regulatory-note": "x"}))
     assert verdict["status"] == "taken"
-    assert verdict["exceptions"] == [{"code": "settlement.column-unknown", "subject": f"{charted.name} | regulatory-note"}]
+    assert verdict["exceptions"] == [
+        {"code": "settlement.column-unknown", "subject": f"{charted.name} | regulatory-note"}
+    ]
 
 
 def test_processing_a_held_file_again_reads_its_lines_anew(charted):
@@ -202,6 +215,8 @@ def test_every_figure_leads_to_the_byte_equal_raw_line(charted):
             stored = SettlementLine.objects.get(version=version, line=number)
             assert raw_line(stream, stored.byte_offset, version.line_end) == rows[number - 1]
             assert stored.order_id == lines[number - 3]["order-id"]
-    summed = RollUp.objects.filter(version=version).aggregate(lines=Sum("lines"), credit=Sum("credit"), debit=Sum("debit"))
+    summed = RollUp.objects.filter(version=version).aggregate(
+        lines=Sum("lines"), credit=Sum("credit"), debit=Sum("debit")
+    )
     assert summed["lines"] == 500
     assert summed["credit"] - summed["debit"] == version.total == sum(Decimal(row["amount"]) for row in lines)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.money import exponent
-from apps.settlements import report
+from apps.settlements import raw as raw_bytes
+from apps.settlements import report, rows
 from apps.settlements.layout import COLUMNS, Unreadable
 from tests.settlements.files import SALE, File, line
 
@@ -17,8 +18,8 @@ from tests.settlements.files import SALE, File, line
 def read(raw: bytes) -> tuple[report.Report, pl.DataFrame]:
     stream = io.BytesIO(raw)
     found = report.describe(stream, exponent)
-    withheld = report.withheld_items(stream, found)
-    frames = [frame for frame, _ in report.frames(stream, found, withheld, exponent(found.currency))]
+    withheld = rows.withheld_items(stream, found)
+    frames = [frame for frame, _ in rows.frames(stream, found, withheld, exponent(found.currency))]
     return found, pl.concat(frames)
 
 
@@ -35,7 +36,11 @@ LINE_ENDS = pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_line_ends_and_bom_change_nothing(line_end, encoding):
     found, frame = read(File(line_end=line_end, encoding=encoding).bytes())
-    assert (found.total, frame["amount"].sum(), frame["line"].to_list()) == (Decimal("105.00"), Decimal("105.00"), [3, 4, 5])
+    assert (found.total, frame["amount"].sum(), frame["line"].to_list()) == (
+        Decimal("105.00"),
+        Decimal("105.00"),
+        [3, 4, 5],
+    )
     assert frame["order_item_code"][0] == "07821148853890"
 
 
@@ -45,7 +50,7 @@ def test_the_offset_of_each_line_finds_its_raw_bytes(line_end):
     raw = raw.replace(line_end.encode(), line_end.encode() * 2, 2)  # blank lines in between
     found, frame = read(raw)
     for number, offset in frame.select("line", "byte_offset").rows():
-        assert report.raw_line(io.BytesIO(raw), offset, found.line_end) == raw.split(line_end.encode())[number - 1]
+        assert raw_bytes.raw_line(io.BytesIO(raw), offset, found.line_end) == raw.split(line_end.encode())[number - 1]
 
 
 def test_equal_rows_have_one_hash_whatever_bom_line_ends_and_blank_lines():
@@ -57,7 +62,7 @@ def test_equal_rows_have_one_hash_whatever_bom_line_ends_and_blank_lines():
 
     def rows_hash(raw: bytes) -> str:
         stream = io.BytesIO(raw)
-        return report.rows_hash(stream, report.describe(stream, exponent), hashlib.sha256(raw).hexdigest())
+        return rows.rows_hash(stream, report.describe(stream, exponent), hashlib.sha256(raw).hexdigest())
 
     assert {rows_hash(raw) for raw in others} == {rows_hash(plain)}
     assert rows_hash(File(lines=SALE[::-1]).bytes()) != rows_hash(plain)
@@ -87,8 +92,14 @@ def test_identical_lines_are_kept_blanks_in_numbers_are_not_and_totals_may_be_ne
 def test_a_japanese_file_is_shift_jis_and_its_yen_have_no_decimals():
     yen = File(currency="JPY", encoding="shift_jis", lines=(line("1200", amount_description="ポイント表示"),))
     found, frame = read(yen.bytes())
-    assert (found.encoding, frame["amount-description"][0], frame["amount"][0]) == ("Shift_JIS", "ポイント表示", Decimal(1200))
-    assert refusal(yen.but(lines=(line("12.50"),), total="12.50", encoding="utf-8").bytes()).reason == "amount-unreadable"
+    assert (found.encoding, frame["amount-description"][0], frame["amount"][0]) == (
+        "Shift_JIS",
+        "ポイント表示",
+        Decimal(1200),
+    )
+    assert (
+        refusal(yen.but(lines=(line("12.50"),), total="12.50", encoding="utf-8").bytes()).reason == "amount-unreadable"
+    )
 
 
 def test_what_is_not_utf_8_is_windows_1252():
@@ -133,7 +144,12 @@ def test_treatment_follows_the_withheld_line_of_the_same_item():
         (File(lines=(line("1.00", currency="EUR"),)), "other-currency", 3, "“EUR”"),
         (File(lines=(line("1.00", total_amount="1.00"),)), "second-summary", 3, "total-amount"),
         (File(columns=tuple(name for name in COLUMNS if name != "amount")), "column-missing", 1, "amount"),
-        (File(columns=tuple(name.replace("posted-date-time", "posted-at") for name in COLUMNS)), "column-missing", 1, "posted-at"),
+        (
+            File(columns=tuple(name.replace("posted-date-time", "posted-at") for name in COLUMNS)),
+            "column-missing",
+            1,
+            "posted-at",
+        ),
         (File(columns=(*COLUMNS, "sku")), "column-twice", 1, "sku"),
         (File(start="Oct 24, 2026"), "date-unreadable", 2, "Oct 24, 2026"),
         (File(total=""), "no-summary", 2, "total-amount"),
@@ -166,14 +182,20 @@ def test_other_layouts_and_damaged_files_are_refused_by_name(raw, reason):
 
 
 def test_a_line_across_the_edge_of_two_blocks_is_whole(monkeypatch):
-    monkeypatch.setattr(report, "BLOCK", 700)
+    monkeypatch.setattr(raw_bytes, "BLOCK", 700)
     raw = File(lines=SALE * 40, line_end="\r\n").bytes()
-    found, frame = read(raw)
+    _, frame = read(raw)
     assert (frame.height, frame["amount"].sum(), frame["line"][-1]) == (120, Decimal("4200.00"), 122)
 
 
-@given(st.lists(st.decimals("-99999.99", "99999.99", places=2), min_size=1), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
+@given(
+    st.lists(st.decimals("-99999.99", "99999.99", places=2), min_size=1),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.booleans(),
+)
 def test_every_amount_arrives_to_the_cent(amounts, line_end, comma):
-    found, frame = read(File(lines=tuple(line(f"{amount:f}") for amount in amounts), line_end=line_end, comma=comma).bytes())
+    found, frame = read(
+        File(lines=tuple(line(f"{amount:f}") for amount in amounts), line_end=line_end, comma=comma).bytes()
+    )
     assert frame["amount"].to_list() == amounts
     assert found.total == sum(amounts)

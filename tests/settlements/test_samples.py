@@ -13,7 +13,14 @@ from tests.settlements.take import take
 
 # apply_chart sweeps and jobs commit, so these tests need real transactions.
 pytestmark = pytest.mark.django_db(transaction=True)
-FIELDS = {"status": "status", "reason": "reason", "lines": "lines", "sum": "sum", "total": "total-amount", "currency": "currency"}
+FIELDS = {
+    "status": "status",
+    "reason": "reason",
+    "lines": "lines",
+    "sum": "sum",
+    "total": "total-amount",
+    "currency": "currency",
+}
 
 
 def test_each_sample_gets_its_verdict(record_property):

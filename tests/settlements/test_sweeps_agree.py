@@ -28,8 +28,8 @@ pytestmark = pytest.mark.django_db
 FEES = [f"PilotFee{letter}" for letter in "ABCD"]
 fee_lines = st.lists(st.tuples(st.sampled_from(FEES), st.integers(-500, 100).filter(bool)), max_size=4)
 take_file = st.builds(
-    lambda number, fees, gap, column, facilitator, torn: ("take", number, fees, gap, column, facilitator, torn),
-    st.integers(1, 3), fee_lines, st.sampled_from([0, 0, 0, 1]), st.booleans(), st.booleans(), st.sampled_from([False] * 5 + [True]),
+    lambda *values: ("take", *values),
+    st.integers(1, 3), fee_lines, st.sampled_from([0, 0, 0, 1]), st.booleans(), st.booleans(), st.sampled_from([0, 0, 0, 0, 1]),
 )  # fmt: skip
 operation = st.one_of(
     take_file,
@@ -51,7 +51,9 @@ class Company:
     def take(self, number, fees, gap, column, facilitator, torn) -> None:
         rows = [line(f"{cents / 100:.2f}", amount_type="ItemFees", amount_description=name) for name, cents in fees]
         if facilitator:
-            rows.append(line("-19.99", amount_type="ItemWithheldTax", amount_description="MarketplaceFacilitatorVAT-Principal"))
+            rows.append(
+                line("-19.99", amount_type="ItemWithheldTax", amount_description="MarketplaceFacilitatorVAT-Principal")
+            )
         file = File(settlement_id=f"3000000000{number}", lines=(*SALE, *rows), extra={"note": "x"} if column else {})
         file = file.but(total="1.00") if gap else file
         raw = file.bytes().replace(b"100.00", b"1OO.OO") if torn else file.bytes()
@@ -83,7 +85,7 @@ class Company:
         return cases[which % len(cases)] if cases else None
 
     def _perform(self, case, action, data) -> None:
-        form, now_planned = plan(case=case, action=action, actor=self.finance, data=data)
+        _, now_planned = plan(case=case, action=action, actor=self.finance, data=data)
         if now_planned:
             perform(case=case, action=action, actor=self.finance, data=data, digest=now_planned.digest)
 

@@ -32,5 +32,7 @@ class Migration(migrations.Migration):
     dependencies = [("core", "0001_initial")]
     operations = [
         migrations.RunPython(grant, migrations.RunPython.noop),
-        migrations.RunSQL(APPEND_ONLY, "DROP TRIGGER append_only ON core_auditentry; DROP FUNCTION core_audit_refuses();"),
+        migrations.RunSQL(
+            APPEND_ONLY, "DROP TRIGGER append_only ON core_auditentry; DROP FUNCTION core_audit_refuses();"
+        ),
     ]

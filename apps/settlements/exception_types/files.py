@@ -32,7 +32,9 @@ def _no_form(case: Case, actor: User, data=None) -> forms.Form:
 
 
 def _reading(case: Case) -> FileReading:
-    return FileReading.objects.select_related("file").get(file__sha256=case.facts["sha256"], file__connection=case.facts["connection_id"])
+    return FileReading.objects.select_related("file").get(
+        file__sha256=case.facts["sha256"], file__connection=case.facts["connection_id"]
+    )
 
 
 def _preview_again(case: Case, actor: User, cleaned: dict) -> Plan:
@@ -74,7 +76,11 @@ def _file_facts(version: SettlementVersion) -> dict:
         "total": plain(version.total, currency),
         "difference": plain(version.difference, currency),
         "period": [version.settlement.start_at.isoformat(), version.settlement.end_at.isoformat()],
-        "blocked": {"amount": plain(version.total, currency), "settlements": 1, "oldest": version.settlement.deposit_at.date().isoformat()},
+        "blocked": {
+            "amount": plain(version.total, currency),
+            "settlements": 1,
+            "oldest": version.settlement.deposit_at.date().isoformat(),
+        },
     }
 
 
@@ -106,7 +112,12 @@ def versions_with_other_rows(scope: Scope) -> Iterator[Finding]:
         kept = version.settlement.versions.filter(state__in=[State.TAKEN, State.HELD]).order_by("state").last()
         facts = _file_facts(version)
         if kept:
-            facts["kept"] = {"version": kept.number, "file": kept.file.name, "lines": kept.lines, "sum": plain(kept.sum, version.settlement.currency)}
+            facts["kept"] = {
+                "version": kept.number,
+                "file": kept.file.name,
+                "lines": kept.lines,
+                "sum": plain(kept.sum, version.settlement.currency),
+            }
         yield Finding(
             subject=version.settlement.settlement_id,
             currency=version.settlement.currency,
@@ -160,7 +171,14 @@ def unknown_columns(scope: Scope) -> Iterator[Finding]:
             if (connection.pk, name) in accepted or (scope.subjects is not None and subject not in scope.subjects):
                 continue
             facts = found.setdefault(
-                subject, {"column": name, "connection_id": connection.pk, "connection": connection.name, "settlements": [], "lines": 0}
+                subject,
+                {
+                    "column": name,
+                    "connection_id": connection.pk,
+                    "connection": connection.name,
+                    "settlements": [],
+                    "lines": 0,
+                },
             )
             facts["settlements"].append({"settlement_id": version.settlement.settlement_id, "file": version.file.name})
             facts["lines"] += version.lines
@@ -172,7 +190,7 @@ def _preview_accept(case: Case, actor: User, cleaned: dict) -> Plan:
     facts = case.facts
     return Plan(
         effect=f"Accept the column {facts['column']}",
-        says=f"Files of {facts['connection']} with this column raise nothing more. Its data stays in the raw files; no figure changes.",
+        says=f"Files of {facts['connection']} with it raise nothing more. Its data stays in the raw files; no figure changes.",
         digest=_digest(case.subject, len(facts["settlements"])),
     )
 
@@ -251,7 +269,7 @@ CHANGED = register(ExceptionType(
         steps=(
             "Compare lines and sums of both versions on this page.",
             "Ask who uploaded the second file and why: a settlement that Amazon has closed does not change.",
-            "Process again once the first version's journals may be replaced; keep the first version where the second is damaged.",
+            "Process again once the first version's journals may be replaced; keep the first where the second is damaged.",
         ),
         prevention="One person uploads settlements, or the connection fetches them.",
         escalate="To Amazon's seller support when two fresh downloads of one settlement differ.",

@@ -31,7 +31,9 @@ class Command(BaseCommand):
             place = _connection(connection, entity)
         except Refused as fault:
             for path in files:
-                self.stdout.write(json.dumps({"file": str(path), "status": "refused", "reason": fault.code, "words": fault.words}))
+                self.stdout.write(
+                    json.dumps({"file": str(path), "status": "refused", "reason": fault.code, "words": fault.words})
+                )
             sys.exit(2)
         refused = False
         for path in files:
@@ -57,7 +59,10 @@ def _connection(name: str, entity: str | None) -> Connection:
         if len(having) == 1:
             return having[0]
         if having:
-            raise Refused(f"Several companies have a connection {name}. Name one with --entity: {_list([found.entity for found in having])}", code="entity-needed")
+            raise Refused(
+                f"Several companies have a connection {name}: --entity is needed. {_list([each.entity for each in having])}",
+                code="entity-needed",
+            )
         if len(companies) != 1:
             raise Refused(f"--entity is needed to make the connection {name}. {_list(companies)}", code="entity-needed")
         company = companies[0]

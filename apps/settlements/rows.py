@@ -1,0 +1,201 @@
+"""The lines of a V2 file as typed frames, block by block, so that a file of any size takes the same memory. Pure."""
+
+import hashlib
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import polars as pl
+
+from apps.settlements.layout import COLUMNS, Unreadable
+from apps.settlements.raw import blocks, to_newlines
+from apps.settlements.report import DATE_STYLES, DECIMAL_STYLES, Report, amount_pattern
+
+LONGEST = {"marketplace-name": 80, "transaction-type": 120, "amount-type": 120, "amount-description": 240}
+SIGNATURE = tuple(LONGEST)
+ITEM = ("transaction-type", "order-id", "order-item-code")
+# Amount types that are taxed by whoever owes the order item's tax (architecture.md section 5).
+TREATED = ("itemprice", "promotion", "itemwithheldtax")
+
+
+def rows_hash(stream: BinaryIO, report: Report, sha256: str) -> str:
+    """Hash of the lines whatever their BOM, line ends and blank lines: equal for equal rows.
+
+    `sha256` is the file's own hash, which is the answer for a file that has none of these.
+    """
+    stream.seek(0)
+    digest, first, plain = hashlib.sha256(), True, True
+    for block in blocks(stream, 0, report.line_end):
+        if first and block.startswith(BOM_UTF8):
+            block, plain = block[len(BOM_UTF8) :], False
+        first = False
+        even = to_newlines(block, report.line_end)
+        if report.line_end == "CRLF":
+            even = even.replace(b" \n", b"\n")
+        if even.startswith(b"\n") or b"\n\n" in even or not even.endswith(b"\n"):
+            even = b"".join(line + b"\n" for line in even.split(b"\n") if line.strip())
+        plain = plain and even is block
+        if not plain:
+            break
+    if plain:
+        return sha256
+    stream.seek(0)
+    for block in blocks(stream, 0, report.line_end):
+        for line in to_newlines(block, report.line_end).split(b"\n"):
+            line = line.removeprefix(BOM_UTF8)
+            if line.strip():
+                digest.update((line[:-1] if report.line_end == "CRLF" and line.endswith(b" ") else line) + b"\n")
+    return digest.hexdigest()
+
+
+def withheld_items(stream: BinaryIO, report: Report) -> pl.Series:
+    """Keys of the order items with a withheld-tax line that is not zero: their tax is the facilitator's."""
+    found = [pl.Series([], dtype=pl.String)]
+    for block in blocks(stream, report.rows_start, report.line_end):
+        text = _lines(_utf8(to_newlines(block, report.line_end), report)).filter(
+            pl.col("raw").str.contains("(?i)itemwithheldtax")
+        )
+        if text.height:
+            fields = text["raw"].str.split("\t")
+            at = {
+                name: pl.col("f").list.get(report.columns.index(name), null_on_oob=True).fill_null("").str.strip_chars()
+                for name in (*ITEM, "amount-type", "amount")
+            }
+            found.append(
+                pl.DataFrame({"f": fields})
+                .filter(at["amount-type"].str.to_lowercase() == "itemwithheldtax", at["amount"].str.contains("[1-9]"))
+                .select(_item_key([at[name] for name in ITEM]))
+                .to_series()
+            )
+    return pl.concat(found).unique()
+
+
+def frames(stream: BinaryIO, report: Report, withheld: pl.Series, exponent: int) -> Iterator[tuple[pl.DataFrame, int]]:
+    """Typed lines, block by block, each with the bytes read so far.
+
+    Columns: line, byte_offset, the four of SIGNATURE, treatment, posted_at (UTC), amount (Decimal), order_id, order_item_code,
+    sku, quantity, fulfillment. Raises `Unreadable` naming the first line that cannot be read.
+    """
+    line, offset = report.first_line, report.rows_start
+    for block in blocks(stream, report.rows_start, report.line_end):
+        even = to_newlines(block, report.line_end)
+        text = _lines(_utf8(even, report))
+        lengths = (
+            text["raw"].str.len_bytes()
+            if report.encoding == "UTF-8"
+            else pl.Series("raw", [len(part) for part in even.removesuffix(b"\n").split(b"\n")], dtype=pl.UInt32)
+        )
+        places = text.select(
+            line=pl.int_range(line, line + pl.len(), dtype=pl.Int32),
+            byte_offset=offset + (lengths.cast(pl.Int64) + 1).cum_sum() - lengths.cast(pl.Int64) - 1,
+            tabs=pl.col("raw").str.count_matches("\t", literal=True),
+            blank=pl.col("raw").str.strip_chars() == "",
+        )
+        line += text.height
+        offset += len(block)
+        if places["blank"].any():
+            text, places = text.filter(~places["blank"]), places.filter(~pl.col("blank"))
+            even = "\n".join(text["raw"]).encode() + b"\n"
+        elif report.encoding != "UTF-8":
+            even = _utf8(even, report)
+        if not text.height:
+            continue
+        _refuse_where(
+            places["tabs"] != len(report.columns) - 1,
+            places,
+            "line-broken",
+            lambda row: f"has {row['tabs'] + 1} fields; the header has {len(report.columns)}",
+        )
+        fields = pl.read_csv(
+            even,
+            has_header=False,
+            separator="\t",
+            quote_char=None,
+            empty_string_is_null=False,
+            schema=dict.fromkeys(report.columns, pl.String),
+        )
+        yield _typed(fields, places, report, withheld, exponent), offset
+
+
+def _typed(
+    fields: pl.DataFrame, places: pl.DataFrame, report: Report, withheld: pl.Series, exponent: int
+) -> pl.DataFrame:
+    text = fields.select(pl.col(COLUMNS).str.strip_chars())
+    named = pl.concat([places, text], how="horizontal")
+
+    def refuse(faulty: pl.Series, reason: str, column: str, expected: str) -> None:
+        _refuse_where(faulty, named, reason, lambda row: f"has {column} “{row[column]}”; expected {expected}")
+
+    refuse(text["settlement-id"] != report.settlement_id, "other-settlement", "settlement-id", report.settlement_id)
+    refuse(
+        ~text["currency"].str.to_uppercase().is_in(["", report.currency]), "other-currency", "currency", report.currency
+    )
+    refuse(text["total-amount"] != "", "second-summary", "total-amount", "it in the summary row only")
+    refuse(text["transaction-type"] == "", "line-broken", "transaction-type", "a transaction type")
+    for column, longest in LONGEST.items():
+        refuse(text[column].str.len_chars() > longest, "field-too-long", column, f"{longest} characters at most")
+    # A spreadsheet turns 07821148853890 into 7.82115E+12 and the item can no longer be told from its neighbours.
+    refuse(
+        text["order-item-code"].str.contains(r"^\d(?:[.,]\d+)?E\+\d+$"),
+        "resaved-by-spreadsheet",
+        "order-item-code",
+        "a whole number",
+    )
+    point = DECIMAL_STYLES.get(report.decimal_style, ".")
+    refuse(
+        ~text["amount"].str.contains(amount_pattern(point, exponent)),
+        "amount-unreadable",
+        "amount",
+        f"an amount such as -12{point + '34'[:exponent] if exponent else ''} in {report.currency}",
+    )
+    posted = text["posted-date-time"].str.to_datetime(DATE_STYLES[report.date_style][1], time_unit="us", strict=False)
+    refuse(posted.is_null(), "date-unreadable", "posted-date-time", f"a date such as {report.date_style} 23:59:59 UTC")
+    refuse(
+        ~text["quantity-purchased"].str.contains(r"^(?:-?\d{1,9})?$"),
+        "quantity-unreadable",
+        "quantity-purchased",
+        "a whole number",
+    )
+    amount_type = pl.col("amount-type").str.to_lowercase()
+    return named.select(
+        "line",
+        "byte_offset",
+        *SIGNATURE,
+        treatment=pl.when(~amount_type.is_in(TREATED))
+        .then(pl.lit("none"))
+        .when(_item_key([pl.col(name) for name in ITEM]).is_in(withheld.implode()))
+        .then(pl.lit("facilitator"))
+        .otherwise(pl.lit("seller")),
+        posted_at=posted,
+        amount=_decimal(pl.col("amount"), point, exponent),
+        order_id=pl.col("order-id"),
+        order_item_code=pl.col("order-item-code"),
+        sku=pl.col("sku"),
+        quantity=pl.col("quantity-purchased").replace("", None).cast(pl.Int32),
+        fulfillment=pl.col("fulfillment-id"),
+    )
+
+
+def _refuse_where(faulty: pl.Series, named: pl.DataFrame, reason: str, say) -> None:
+    if faulty.any():
+        row = named.row(faulty.arg_true()[0], named=True)
+        raise Unreadable(reason, row["line"], f"Line {row['line']} {say(row)}.")
+
+
+def _utf8(even: bytes, report: Report) -> bytes:
+    return even if report.encoding == "UTF-8" else even.decode(report.encoding).encode()
+
+
+def _lines(even: bytes) -> pl.DataFrame:
+    """One row a line. No settlement file holds the separator U+0001, so each line is one field."""
+    return pl.read_csv(
+        even, has_header=False, separator="\x01", quote_char=None, empty_string_is_null=False, schema={"raw": pl.String}
+    )
+
+
+def _item_key(parts: list[pl.Expr]) -> pl.Expr:
+    return pl.concat_str(parts, separator="\x1f")
+
+
+def _decimal(text: pl.Expr, point: str, exponent: int) -> pl.Expr:
+    return text.str.replace(point, ".", literal=True).cast(pl.Decimal(20, exponent))
