@@ -83,13 +83,21 @@ class Case(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["type", "entity", "subject"], condition=IS_LIVE, name="one_live_case_per_cause"),
+            models.UniqueConstraint(
+                fields=["type", "entity", "subject"], condition=IS_LIVE, name="one_live_case_per_cause"
+            ),
             models.CheckConstraint(condition=Q(state__in=State.values), name="case_state_known"),
-            models.CheckConstraint(condition=~Q(state=State.DISMISSED, holds_back=True), name="held_back_not_dismissed"),
+            models.CheckConstraint(
+                condition=~Q(state=State.DISMISSED, holds_back=True), name="held_back_not_dismissed"
+            ),
             models.CheckConstraint(condition=IS_LIVE ^ Q(ended_at__isnull=False), name="case_ended_has_instant"),
-            models.CheckConstraint(condition=~Q(state=State.CLAIMED) | Q(claimed_by__isnull=False, claimed_until__isnull=False),
-                                   name="claimed_by_someone"),
-            models.CheckConstraint(condition=~Q(state=State.SNOOZED) | Q(snoozed_until__isnull=False), name="snoozed_until_when"),
+            models.CheckConstraint(
+                condition=~Q(state=State.CLAIMED) | Q(claimed_by__isnull=False, claimed_until__isnull=False),
+                name="claimed_by_someone",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=State.SNOOZED) | Q(snoozed_until__isnull=False), name="snoozed_until_when"
+            ),
             models.CheckConstraint(condition=Q(stake__gte=0), name="stake_not_negative"),
         ]
         indexes = [
@@ -132,5 +140,7 @@ class Tally(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["entity", "team", "type", "state", "diagnosis", "currency"], name="one_tally_per_group")
+            models.UniqueConstraint(
+                fields=["entity", "team", "type", "state", "diagnosis", "currency"], name="one_tally_per_group"
+            )
         ]
