@@ -51,5 +51,5 @@ document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status >= 500) notice("This went wrong on our side. Nothing was saved. The fault is in the server's log.");
 });
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.xhr.status === 422) event.detail.target.querySelector?.("[aria-invalid='true']")?.focus();
+  if (event.detail.xhr?.status === 422) event.detail.target.querySelector?.("[aria-invalid='true']")?.focus();
 });

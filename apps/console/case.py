@@ -68,7 +68,8 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
     except operations.PlanChanged as now:
         attempted = Attempted(action=chosen, form=now.form, plan=now.plan, changed=True)
         return _show(request, found, chosen, attempted=attempted, status=CONFLICT)
-    messages.success(request, outcome.words)
+    if not outcome.resolved:  # else the page says so itself
+        messages.success(request, outcome.words)
     return redirect("case", pk=found.pk)
 
 
@@ -130,7 +131,7 @@ def _show(
         "moves": offered(case, request.user, failed) if works and case.is_live else [],
         "failed": failed,
         "timeline": timeline(case),
-        "neighbours": _neighbours(case) if case.is_live else {},
+        "neighbours": _neighbours(case),
     }
     return render_screen(request, "case.html", context, partial="preview", status=status)
 

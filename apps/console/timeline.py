@@ -35,7 +35,7 @@ def timeline(case: Case) -> list[Happening]:
 
 
 def happening(entry: AuditEntry, zone: ZoneInfo) -> Happening:
-    """One entry in words; a verb without a sentence of its own is an action's, and says what it did."""
+    """One entry in words; a verb without a sentence of its own is told by its name."""
     tell = SENTENCES.get(entry.verb, _acted)
     did, more = tell(entry, zone)
     return Happening(entry.at, entry.actor_name if entry.actor_id else "", did, more)
@@ -87,11 +87,12 @@ def _noted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
 
 
 def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
-    name = entry.after.get("action") or entry.verb.rpartition(".")[2].replace("-", " ")
-    did = f"chose “{name}”." if entry.actor_id else f"{name.capitalize()}."
-    return did, " ".join(
-        part for part in (entry.after.get("did", ""), entry.reason and f"Reason: {entry.reason}") if part
-    )
+    """An action on a case, or what happened to something else: "fee.mapped" is "Fee mapped."."""
+    reason = entry.reason and f"Reason: {entry.reason}"
+    if not entry.verb.startswith("case."):
+        return f"{entry.verb.replace('.', ' ').replace('-', ' ').capitalize()}.", reason
+    did = f"chose “{entry.after.get('action') or entry.verb.removeprefix('case.')}”."
+    return did, " ".join(part for part in (entry.after.get("did", ""), reason) if part)
 
 
 SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {

@@ -47,6 +47,8 @@ class UploadForm(forms.Form):
         connections = Connection.objects.visible_to(person, TAKE_FILES).select_related("entity")
         companies = Entity.objects.filter(pk__in=person.entities_where(TAKE_FILES))
         self.fields["connection"].queryset = connections.order_by("entity__name", "name")
+        if len(connections) == 1:
+            self.fields["connection"].initial = connections[0]
         self.fields["entity"].queryset = companies
         self.fields["entity"].initial = companies.first()
         self.only_company = companies.first() if companies.count() == 1 else None
@@ -79,7 +81,9 @@ class UploadForm(forms.Form):
 @door(TAKE_FILES, methods=["GET", "POST"])
 def upload(request: HttpRequest) -> HttpResponse:
     replaces = _replaced(request)
-    initial = {"connection": replaces.file.connection_id if replaces else request.GET.get("connection")}
+    initial = {"connection": replaces.file.connection_id} if replaces else {}
+    if request.GET.get("connection", "").isdecimal():
+        initial["connection"] = request.GET["connection"]
     form = UploadForm(request.POST or None, request.FILES or None, person=request.user, initial=initial)
     if request.method == "POST" and form.is_valid():
         kind, arrived, connection = form.cleaned_data["kind"], form.cleaned_data["file"], form.connection_of()

@@ -1,4 +1,4 @@
-"""What a reader finds on a page: its heading, its links, and whether a strict Content-Security-Policy would let it work."""
+"""What a reader finds on a page: its heading, its links, and what a strict Content-Security-Policy would block."""
 
 from html.parser import HTMLParser
 

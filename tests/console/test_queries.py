@@ -87,7 +87,11 @@ def a_signature(place: Connection) -> FeeSignature:
 
 def an_entry(place: Connection) -> None:
     AuditEntry.objects.record(
-        actor=person(Role.FINANCE, place.entity), entity=place.entity, verb="case.noted", subject="case:1", reason="Seen."
+        actor=person(Role.FINANCE, place.entity),
+        entity=place.entity,
+        verb="case.noted",
+        subject="case:1",
+        reason="Seen.",
     )
 
 

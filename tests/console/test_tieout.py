@@ -43,7 +43,8 @@ def settlement_over_a_month_end(seed: int) -> File:
         kind = {"amount_type": "ItemFees", "amount_description": rng.choice(FEES)} if rng.random() < 0.6 else {}
         day = rng.choice(["24.10.2026", "31.10.2026", "01.11.2026", "07.11.2026"])
         at = f"{day} {rng.randrange(24):02}:30:00 UTC"
-        return line(f"{rng.randrange(-9000, 9000) / 100:.2f}", order_id=f"202-{rng.randrange(10)}", posted_date_time=at, **kind)
+        amount = f"{rng.randrange(-9000, 9000) / 100:.2f}"
+        return line(amount, order_id=f"202-{rng.randrange(10)}", posted_date_time=at, **kind)
 
     return File(lines=tuple(one() for _ in range(300)), end="07.11.2026 23:59:59 UTC", line_end="\r\n")
 
@@ -57,7 +58,8 @@ def total(page: Page) -> tuple[str, Decimal]:
 def test_figures_of_page_and_journal_lead_to_their_lines_and_these_to_the_file(client, place):
     raw = settlement_over_a_month_end(3).bytes()
     OrderLeg.objects.bulk_create(
-        OrderLeg(connection=place, order_id=f"202-{n}", ship_from="GB", ship_to="DE" if n % 2 else "GB") for n in range(5)
+        OrderLeg(connection=place, order_id=f"202-{n}", ship_from="GB", ship_to="DE" if n % 2 else "GB")
+        for n in range(5)
     )
     take(place, raw)
     rows = raw.split(b"\r\n")
@@ -66,7 +68,8 @@ def test_figures_of_page_and_journal_lead_to_their_lines_and_these_to_the_file(c
     pages = [tieout]
     for journal in Journal.objects.all():
         pages.append(Page(client.get(reverse("journal", args=[journal.pk]))))
-    figures = [(words, href) for page in pages for words, href in page.links if "/lines/?" in href and FIGURE.fullmatch(words)]
+    links = [link for page in pages for link in page.links]
+    figures = [(words, href) for words, href in links if "/lines/?" in href and FIGURE.fullmatch(words)]
     for words, href in random.Random(5).sample(figures, 20):
         lines = Page(client.get(href))
         counted, money = total(lines)

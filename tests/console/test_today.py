@@ -1,4 +1,4 @@
-"""The first page of each role, the first steps of an empty system, sign-in, and the pages for when something is wrong."""
+"""The first page of each role, the first steps of an empty system, sign-in, and the pages for when things go wrong."""
 
 import pytest
 from django.conf import settings
@@ -90,7 +90,8 @@ def test_sign_in_with_words_for_a_mismatch_and_back_to_where_one_was_going():
     client = Client(enforce_csrf_checks=True)
     page = client.get("/login/?next=/audit/")
     assert "continue where you were going" in page.content.decode()
-    data = {"username": "marta@example.com", "next": "/audit/", "csrfmiddlewaretoken": client.cookies["csrftoken"].value}
+    token = client.cookies["csrftoken"].value
+    data = {"username": "marta@example.com", "next": "/audit/", "csrfmiddlewaretoken": token}
     wrong = client.post("/login/", data | {"password": "wrong"})
     assert wrong.status_code == 422 and "do not match" in wrong.content.decode()
     right = client.post("/login/", data | {"password": PASSWORD})

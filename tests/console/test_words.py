@@ -81,10 +81,11 @@ def test_the_bars_stand_on_each_other_inside_the_chart(steps):
     chart = waterfall.chart(steps, "Payout")
     *bars, total = chart.bars
     assert len(bars) <= waterfall.BARS
-    assert sum((bar.amount for bar in bars), Decimal(0)) == total.amount == sum((amount for _, amount in steps), Decimal(0))
+    assert total.amount == sum((amount for _, amount in steps), Decimal(0))
+    assert sum((bar.amount for bar in bars), Decimal(0)) == total.amount
     for bar in chart.bars:
-        assert 0 <= bar.y and bar.y + bar.height <= waterfall.FLOOR + 2
-        assert 0 <= bar.x and bar.x + bar.width <= waterfall.WIDTH
+        assert bar.y >= 0 and bar.y + bar.height <= waterfall.FLOOR + 2
+        assert bar.x >= 0 and bar.right <= waterfall.WIDTH
         assert len(bar.label) <= 2
     for bar, following in zip(bars, chart.bars[1:], strict=False):
         assert following.x == bar.next_x
