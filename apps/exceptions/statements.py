@@ -1,11 +1,16 @@
-"""The SQL of a sweep: three set statements over a temporary table of findings, each with its audit entries."""
+"""The SQL of a sweep: three set statements over a temporary table of findings, each with its audit entries.
+
+None needs luck with the planner, which may know nothing yet about cases that came in bulk: every join has an index on
+both sides, so that no order of them multiplies rows.
+"""
 
 from apps.exceptions.models import LIVE
 
 FIGURES = ("diagnosis", "facts", "lines", "stake", "currency", "worth", "rate_known", "due_at", "score")
 ALIVE = "({})".format(", ".join(f"'{state.value}'" for state in LIVE))
 
-# Types and limits as in exceptions_case: what does not fit there fails here already, as the detector's mistake.
+# Types and limits as in exceptions_case: what does not fit there fails here already, as the detector's mistake. The
+# live case of the same cause, if there is one, stands beside the finding with what it weighed so far.
 CREATE_FOUND = """
     CREATE TEMPORARY TABLE sweep_found (
         subject varchar(600) PRIMARY KEY CHECK (subject <> ''),
@@ -17,19 +22,25 @@ CREATE_FOUND = """
         worth numeric(18, 4) NOT NULL,
         rate_known boolean NOT NULL,
         due_at timestamptz NOT NULL,
-        score double precision NOT NULL
+        score double precision NOT NULL,
+        case_id bigint UNIQUE,
+        was_lines integer,
+        was_stake numeric(18, 4),
+        was_currency varchar(3)
     ) ON COMMIT DROP
 """
-COPY_FOUND = f"COPY sweep_found (subject, {', '.join(FIGURES)}) FROM STDIN"
+WAS = ("case_id", "was_lines", "was_stake", "was_currency")
+COPY_FOUND = f"COPY sweep_found (subject, {', '.join((*FIGURES, *WAS))}) FROM STDIN"
 ANALYZE_FOUND = "ANALYZE sweep_found"
 DROP_FOUND = "DROP TABLE sweep_found"
 
 WITHIN = """
     c.type = %(type)s AND c.entity_id = %(entity)s AND (%(subjects)s::text[] IS NULL OR c.subject = ANY(%(subjects)s))
 """
-LIVE_WITHIN = f"{WITHIN} AND c.state IN {ALIVE}"
-
-OPENINGS = f"SELECT c.subject, c.opened_at FROM exceptions_case c WHERE {LIVE_WITHIN}"
+LIVE_CASES = f"""
+    SELECT c.subject, c.id, c.state, c.opened_at, c.lines, c.stake, c.currency FROM exceptions_case c
+    WHERE {WITHIN} AND c.state IN {ALIVE}
+"""
 
 INTO_AUDIT = "INSERT INTO core_auditentry (actor_id, actor_name, entity_id, verb, subject, before, after, reason)"
 
@@ -39,21 +50,15 @@ def _weight(prefix: str) -> str:
     return f"'lines', {prefix}lines, 'stake', {prefix}stake::text, 'currency', {prefix}currency"
 
 
-WAS = "c.id, c.state AS was_state, c.lines AS was_lines, c.stake AS was_stake, c.currency AS was_currency"
-
 # The team stays: a case that was handed over is not moved back.
 REFRESH = f"""
     WITH refreshed AS (
         UPDATE exceptions_case c
-        SET holds_back = %(holds_back)s, {", ".join(f"{name} = other.{name}" for name in FIGURES)}
-        FROM (
-            SELECT {WAS}, {", ".join(f"f.{name}" for name in FIGURES)}
-            FROM exceptions_case c JOIN sweep_found f ON f.subject = c.subject
-            WHERE {LIVE_WITHIN}
-                AND (c.holds_back, {", ".join(f"c.{name}" for name in FIGURES)})
-                    IS DISTINCT FROM (%(holds_back)s, {", ".join(f"f.{name}" for name in FIGURES)})
-        ) other
-        WHERE c.id = other.id
+        SET holds_back = %(holds_back)s, {", ".join(f"{name} = f.{name}" for name in FIGURES)}
+        FROM sweep_found f
+        WHERE c.id = f.case_id
+            AND (c.holds_back, {", ".join(f"c.{name}" for name in FIGURES)})
+                IS DISTINCT FROM (%(holds_back)s, {", ".join(f"f.{name}" for name in FIGURES)})
         RETURNING c.id, c.lines, c.stake, c.currency, was_lines, was_stake, was_currency
     ), audited AS (
         {INTO_AUDIT}
@@ -70,16 +75,13 @@ END = f"""
         UPDATE exceptions_case c
         SET state = %(end_state)s, ended_at = %(now)s, ended_by_id = %(actor)s, ending = %(ending)s,
             claimed_by_id = NULL, claimed_until = NULL, snoozed_until = NULL
-        FROM (
-            SELECT {WAS} FROM exceptions_case c
-            WHERE {LIVE_WITHIN} AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
-        ) gone
+        FROM unnest(%(gone)s::bigint[], %(gone_states)s::text[]) gone (id, was_state)
         WHERE c.id = gone.id
-        RETURNING c.id, c.state, c.ending, was_state, was_lines, was_stake, was_currency
+        RETURNING c.id, c.state, c.ending, c.lines, c.stake, c.currency, was_state
     ), audited AS (
         {INTO_AUDIT}
         SELECT %(actor)s, %(actor_name)s, %(entity)s, 'case.' || state, 'case:' || id,
-            jsonb_build_object('state', was_state, {_weight("was_")}), jsonb_build_object('state', state) || ending, ''
+            jsonb_build_object('state', was_state, {_weight("")}), jsonb_build_object('state', state) || ending, ''
         FROM ended
     )
     SELECT id FROM ended
@@ -92,23 +94,21 @@ FORGET_DISMISSALS = f"""
         AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
 """
 
-# The newest case of the same cause says whether the finding is live already, stays dismissed, or comes back.
+# The newest ended case of the same cause says whether the finding comes back, or stays dismissed.
 OPEN = f"""
     WITH fresh AS (
-        SELECT f.*, newest.id AS earlier_id
-        FROM sweep_found f LEFT JOIN LATERAL (
-            SELECT c.id, c.state, c.ending FROM exceptions_case c
-            WHERE c.type = %(type)s AND c.entity_id = %(entity)s AND c.subject = f.subject
-            ORDER BY c.id DESC LIMIT 1
-        ) newest ON true
-        WHERE newest.id IS NULL
-            OR NOT (newest.state IN {ALIVE} OR newest.state = 'dismissed' AND NOT newest.ending ? 'gone_at')
+        SELECT DISTINCT ON (f.subject) f.*, c.id AS earlier_id,
+            c.state = 'dismissed' AND NOT c.ending ? 'gone_at' AS dismissed
+        FROM sweep_found f
+        LEFT JOIN exceptions_case c ON c.type = %(type)s AND c.entity_id = %(entity)s AND c.subject = f.subject
+        WHERE f.case_id IS NULL
+        ORDER BY f.subject, c.id DESC
     ), opened AS (
         INSERT INTO exceptions_case (type, entity_id, subject, team, state, holds_back, opened_at, ending, earlier_id,
             {", ".join(FIGURES)})
         SELECT %(type)s, %(entity)s, subject, %(team)s, 'open', %(holds_back)s, %(now)s, '{{}}', earlier_id,
             {", ".join(FIGURES)}
-        FROM fresh
+        FROM fresh WHERE dismissed IS NOT TRUE
         RETURNING id, lines, stake, currency, earlier_id
     ), audited AS (
         {INTO_AUDIT}

@@ -10,7 +10,9 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import islice
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -60,6 +62,17 @@ class Swept:
         return len(self.ended_ids)
 
 
+class Live(NamedTuple):
+    """A live case as the sweep found it."""
+
+    id: int
+    state: str
+    opened_at: datetime
+    lines: int
+    stake: Decimal
+    currency: str
+
+
 def hold(causes: Iterable[tuple[str, int]]) -> None:
     """Wait for the right to write the cases of these (type code, entity id), until the end of the transaction."""
     with connection.cursor() as cursor:
@@ -79,19 +92,28 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
         hold([(code, scope.entity.pk)])
         cursor.execute("SELECT statement_timestamp()")
         (now,) = cursor.fetchone()
-        cursor.execute(statements.CREATE_FOUND)
-        found = _stage(cursor, kind, scope, now)
-        values = {
+        here = {
             "type": code,
             "entity": scope.entity.pk,
-            "subjects": _listed(scope.subjects),
+            "subjects": None if scope.subjects is None else sorted(scope.subjects),
+        }
+        cursor.execute(statements.LIVE_CASES, here)
+        live = {subject: Live(*figures) for subject, *figures in cursor.fetchall()}
+        cursor.execute(statements.CREATE_FOUND)
+        found = _stage(cursor, kind, scope, live, now)
+        gone = [case for subject, case in live.items() if subject not in found]
+        values = here | {
             "team": kind.team,
             "holds_back": kind.holds_back,
             "now": now,
             "actor": ended_by.pk if ended_by else None,
             "actor_name": ended_by.name if ended_by else "opsconsole",
+            "gone": [case.id for case in gone],
+            "gone_states": [case.state for case in gone],
             "end_state": State.RESOLVED if ended_by else State.CLEARED,
-            "ending": json.dumps({"words": ending or _evidence_words(scope, found), "checked_at": now.isoformat()}),
+            "ending": json.dumps(
+                {"words": ending or _evidence_words(scope, len(found)), "checked_at": now.isoformat()}
+            ),
         }
         refreshed = _ids(cursor, statements.REFRESH, values)
         ended = _ids(cursor, statements.END, values)
@@ -120,36 +142,35 @@ def sweep_entity(entity: Entity) -> dict[str, Swept]:
     return swept
 
 
-def _stage(cursor, kind: ExceptionType, scope: Scope, now: datetime) -> int:
-    """Put the findings, each with its worth, deadline and score, into the temporary table; how many there are."""
-    cursor.execute(
-        statements.OPENINGS, {"type": kind.code, "entity": scope.entity.pk, "subjects": _listed(scope.subjects)}
-    )
-    opened_at = dict(cursor.fetchall())
+def _stage(cursor, kind: ExceptionType, scope: Scope, live: dict[str, Live], now: datetime) -> set[str]:
+    """Put the findings, each with its worth, deadline and score, into the temporary table; their subjects."""
     rates = rates_of(scope.entity)
     zone = ZoneInfo(scope.entity.zone)
-    total = 0
+    found: set[str] = set()
     try:
         findings = _within(scope, kind.detect(scope))
         # A detector may read from the same connection between two batches, but not while COPY holds it.
         while batch := list(islice(findings, BATCH)):
             with cursor.copy(statements.COPY_FOUND) as copy:
                 for finding in batch:
-                    copy.write_row(_row(kind, finding, opened_at.get(finding.subject, now), rates, zone))
-            total += len(batch)
+                    copy.write_row(_row(kind, finding, live.get(finding.subject), now, rates, zone))
+            found.update(finding.subject for finding in batch)
     except Exception as error:  # detectors are many and written by others: whatever one raises is its failure
         raise DetectorFailed(kind) from error
-    if total >= ANALYZE_FROM:
+    if len(found) >= ANALYZE_FROM:
         cursor.execute(statements.ANALYZE_FOUND)
-    return total
+    return found
 
 
 def _within(scope: Scope, findings: Iterator[Finding]) -> Iterator[Finding]:
     return (finding for finding in findings if scope.subjects is None or finding.subject in scope.subjects)
 
 
-def _row(kind: ExceptionType, finding: Finding, opened_at: datetime, rates: rules.Rates, zone: ZoneInfo) -> tuple:
+def _row(
+    kind: ExceptionType, finding: Finding, case: Live | None, now: datetime, rates: rules.Rates, zone: ZoneInfo
+) -> tuple:
     """The rate is that of the day the case opened: no case moves by time alone."""
+    opened_at = case.opened_at if case else now
     due_at = finding.due_at or opened_at + kind.respond_within
     worth, rate_known = rates.worth(finding.stake, finding.currency, opened_at.astimezone(zone).date())
     return (
@@ -163,11 +184,8 @@ def _row(kind: ExceptionType, finding: Finding, opened_at: datetime, rates: rule
         rate_known,
         due_at,
         rules.score(worth, kind.floor, due_at),
+        *((case.id, case.lines, case.stake, case.currency) if case else (None,) * len(statements.WAS)),
     )
-
-
-def _listed(subjects: frozenset[str] | None) -> list[str] | None:
-    return None if subjects is None else sorted(subjects)
 
 
 def _evidence_words(scope: Scope, found: int) -> str:
