@@ -142,7 +142,7 @@ def balances(entity) -> dict[str, Decimal]:
 def test_the_case_says_what_stops_and_what_it_blocks(stopped):
     assert (
         stopped.kind.headline(stopped)
-        == "A charge called FBACustomerReturnPerUnitFee has no ledger account since 26 October"
+        == "A charge at Amazon.co.uk called FBACustomerReturnPerUnitFee has no ledger account since 26 October"
     )
     assert (stopped.stake, stopped.lines) == (Decimal("144.00"), 48)
     assert stopped.facts["blocked"] == {"GBP": "1251.00"}

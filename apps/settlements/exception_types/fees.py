@@ -87,10 +87,17 @@ def _sign(credits: bool, debits: bool) -> str:
 CALLED = {"credit": "A credit", "charge": "A charge", "mixed": "An amount", "zero": "An amount"}
 
 
+# Amount types that say nothing of a fee: its description is its name. Elsewhere the type is ("FBA Storage Fee / Base fee").
+UNTELLING = ("itemfees", "itemprice", "itemwithheldtax", "promotion", "other-transaction", "")
+
+
 def _headline(case: Case) -> str:
-    name = case.facts["amount_description"] or case.facts["amount_type"] or case.facts["transaction_type"]
-    first = date.fromisoformat(case.facts["first"])
-    return f"{CALLED[case.facts['sign']]} called {name} has no ledger account since {first.day} {first:%B}"
+    facts = case.facts
+    kind, description = facts["amount_type"], facts["amount_description"] or facts["transaction_type"]
+    name = description if kind.lower() in (*UNTELLING, description.lower()) else f"{kind} / {description}"
+    where = f" at {facts['marketplace']}" if facts["marketplace"] else ""
+    first = date.fromisoformat(facts["first"])
+    return f"{CALLED[facts['sign']]}{where} called {name} has no ledger account since {first.day} {first:%B}"
 
 
 FEE_UNMAPPED = register(ExceptionType(
