@@ -1,5 +1,7 @@
 """Pictures of every screen: the real console with the demo, on an installation of its own that is thrown away."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal
@@ -10,12 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from opsconsole import embedded
 from opsconsole.demo.tour import BROWSER_FLAGS, Login, screens, signed_in
 from opsconsole.embedded import ServerError
 from opsconsole.embedded.places import Places
 from opsconsole.run import HOST
+
+if TYPE_CHECKING:  # only the development requirements bring it
+    from playwright.sync_api import Page
 
 THEMES = ("light", "dark")
 WIDTHS = {1440: 900, 390: 844}  # -> height of the window; a picture is as high as its page
@@ -45,14 +51,21 @@ def take(folder: Path, say: Callable[[str], None]) -> int:
                 page.set_viewport_size({"width": 1440, "height": 900})
                 screen.open(page)
                 for width, height in WIDTHS.items():
-                    page.set_viewport_size({"width": width, "height": height})
+                    _fit(page, width, height)
                     for theme in THEMES:
                         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-                        page.screenshot(path=folder / f"{number:02}-{screen.name}-{width}-{theme}.png", full_page=True)
+                        page.screenshot(path=folder / f"{number:02}-{screen.name}-{width}-{theme}.png")
                         taken += 1
                 page.close()
         browser.close()
     return taken
+
+
+def _fit(page: Page, width: int, height: int) -> None:
+    """A window as high as the page, so that what sticks to the window's edge is at the page's edge."""
+    page.set_viewport_size({"width": width, "height": height})
+    whole = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(height, whole)})
 
 
 @contextmanager
@@ -63,7 +76,8 @@ def _console(say: Callable[[str], None]) -> Iterator[tuple[str, Login]]:
         environment = given | {"OPSCONSOLE_DATA": data, "WEB_PORT": str(_free_port())}
         say("Starting a console to photograph")
         try:
-            newcomer = _add_newcomer(environment)
+            _manage(environment, "migrate", "--verbosity=0")
+            newcomer = add_newcomer(environment)
             with _running(environment) as base_url:
                 yield base_url, newcomer
         finally:
@@ -73,8 +87,8 @@ def _console(say: Callable[[str], None]) -> Iterator[tuple[str, Login]]:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _add_newcomer(environment: dict[str, str]) -> Login:
-    _manage(environment, "migrate", "--verbosity=0")
+def add_newcomer(environment: dict[str, str]) -> Login:
+    """Somebody whose company has nothing in it yet."""
     about = ("--name=Ada Byron", f"--entity={NEWCOMERS_COMPANY}", "--role=finance")
     place = ("--country=GB", "--zone=Europe/London", "--currency=GBP")
     printed = _manage(environment, "add_person", NEWCOMER, *about, *place)

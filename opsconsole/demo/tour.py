@@ -64,31 +64,28 @@ def case_of(kind: str, team: str = "finance") -> Callable[[Page], object]:
 
 def sign_in(page: Page, login: Login) -> None:
     page.goto("/login/")
+    fill_in(page, login)
+    page.wait_for_url(lambda url: "/login/" not in url)
+
+
+def fill_in(page: Page, login: Login) -> None:
+    """The sign-in page, and send it."""
     page.get_by_label("E-mail").fill(login.email)
     page.get_by_label("Password").fill(login.password)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/login/" not in url)
 
 
 def _wrong_password(page: Page) -> None:
     page.goto("/login/")
-    page.get_by_label("E-mail").fill(PRIYA.email)
-    page.get_by_label("Password").fill("not this one")
-    page.get_by_role("button", name="Sign in").click()
+    fill_in(page, Login(email=PRIYA.email, password="not this one"))
     page.get_by_role("alert").wait_for()
 
 
 def _form_gone_stale(page: Page) -> None:
     page.goto("/login/")
     page.context.clear_cookies()
-    _fill_and_send_login(page)
-
-
-def _fill_and_send_login(page: Page) -> None:
-    page.get_by_label("E-mail").fill(PRIYA.email)
-    page.get_by_label("Password").fill(PASSWORD)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        fill_in(page, Login(email=PRIYA.email))
 
 
 def _case_with_a_fault(page: Page) -> None:
