@@ -1,8 +1,22 @@
 from django.urls import path
 
 from apps.console import (
-    audit, case, charts, files, home, jobs, journals, lines, login, mapping, queue, settlements, start, tieout, upload,
-)  # fmt: skip
+    audit,
+    case,
+    charts,
+    files,
+    home,
+    jobs,
+    journals,
+    lines,
+    login,
+    mapping,
+    queue,
+    settlements,
+    start,
+    tieout,
+    upload,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -22,6 +36,7 @@ urlpatterns = [
     path("files/<int:pk>/raw/", files.file_raw, name="file_raw"),
     path("jobs/", jobs.job_list, name="jobs"),
     path("jobs/<int:pk>/", jobs.job, name="job"),
+    path("jobs/<int:pk>/<str:name>/", jobs.job_move, name="job_move"),
     path("journals/", journals.journals, name="journals"),
     path("journals/<int:pk>/", journals.journal, name="journal"),
     path("mapping/", mapping.mapping, name="mapping"),

@@ -122,7 +122,7 @@ def _show(
         "team": Team(case.team),
         "headline": case.kind.headline(case),
         "diagnosis_says": DIAGNOSIS_SAYS[case.diagnosis],
-        "score": _score_words(case),
+        "score": score_of(case),
         "action": action,
         "others": [other for other in able if other != action],
         "attempted": attempted,
@@ -167,7 +167,8 @@ def _still_seen(person: User, pk: int) -> bool:
     return Case.objects.visible_to(person).filter(pk=pk).exists()
 
 
-def _score_words(case: Case) -> str:
+def score_of(case: Case) -> str:
+    """The sum behind the case's rank, with its deadline in the zone of the page."""
     return score_words(
         stake=case.stake,
         currency=case.currency,

@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 
+from apps.console.case import score_of
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.console.queue import ranked, totals
 from apps.console.screens import Companies, door, render_screen
@@ -15,8 +15,7 @@ from apps.console.settlements import WAITING, Row, refused_files, rows_of
 from apps.console.start import nothing_read_yet
 from apps.core.models import User
 from apps.core.permissions import READ_MONEY, RUN_JOBS, Team, works_for
-from apps.exceptions.models import Case, State, Tally
-from apps.exceptions.rules import score_words
+from apps.exceptions.models import State, Tally
 from apps.exceptions.types import REGISTRY
 from apps.integrations import jobs
 from apps.ledger.models import Journal
@@ -58,7 +57,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "open": totals(t for t in tallies if t.state != State.SNOOZED),
         "held": totals(t for t in tallies if t.state == State.CLAIMED),
         "snoozed": totals(t for t in tallies if t.state == State.SNOOZED),
-        "top": [(case, _score(case)) for case in ranked(queues, waiting, TOP)],
+        "top": [(case, score_of(case)) for case in ranked(queues, waiting, TOP)],
         "watched": [kind.title for kind in REGISTRY.values() if kind.team in teams],
         "books": _books(user, companies) if reads_money else None,
         "refused": refused_files(user, companies).count() if reads_money else 0,
@@ -77,18 +76,6 @@ def _queues(user: User, companies: Companies, *, works: bool) -> list[tuple[int,
         for team in Team
         if (any(works_for(role, team) for role in user.roles_in(entity)) if works else team in seen[entity])
     ]
-
-
-def _score(case: Case) -> str:
-    return score_words(
-        stake=case.stake,
-        currency=case.currency,
-        worth=case.worth,
-        base=case.entity.base_currency,
-        rate_known=case.rate_known,
-        floor=case.kind.floor,
-        due_at=timezone.localtime(case.due_at),
-    )
 
 
 def _books(user: User, companies: Companies) -> Books:

@@ -88,5 +88,13 @@ def test_a_failed_job_says_why(ours: Company):
     Job.objects.filter(pk=job.pk).update(state=JobState.FAILED, error="The disk is full.", result={})
     words = ours.client(Role.OPS).get(reverse("job", args=[job.pk])).content.decode()
     assert "The disk is full." in words and "hx-trigger" not in words
+    again = reverse("job_move", args=[job.pk, "run-again"])
+    assert ours.client(Role.FINANCE).post(again).status_code == 403
+    assert again not in ours.client(Role.FINANCE).get(reverse("job", args=[job.pk])).content.decode()
+    assert again in words
     today = ours.client(Role.OPS).get("/").content.decode()
     assert "1 to look at" in today and "The disk is full." in today
+    assert "A worker starts it again." in ours.client(Role.OPS).post(again, follow=True).content.decode()
+    assert ours.client(Role.OPS).post(again).status_code == 422  # it waits already
+    stopped = ours.client(Role.OPS).post(reverse("job_move", args=[job.pk, "stop"]), follow=True)
+    assert Page(stopped).heading == "settlement.txt: stopped"

@@ -43,7 +43,7 @@ OF_ONE = {
     "journal": MONEY,
     "signature": MONEY,
 }
-WRITTEN = {"act", "case_move"}
+WRITTEN = {"act", "case_move", "job_move"}
 
 
 def address_of(name: str, company: Company) -> str:

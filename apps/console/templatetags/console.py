@@ -168,16 +168,5 @@ def absolute(amount: Decimal) -> Decimal:
     return abs(amount)
 
 
-@register.filter
-def signature(text: str) -> SafeString:
-    """The parts of a fee's name, set as a machine wrote them."""
-    parts = [part.strip() for part in text.split(" / ") if part.strip()]
-    return (
-        format_html('<span class="sig">{}' + "<i>/</i>{}" * (len(parts) - 1) + "</span>", *parts)
-        if parts
-        else SafeString("")
-    )
-
-
 def _local(at: date | datetime) -> date:
     return timezone.localtime(at).date() if isinstance(at, datetime) else at
