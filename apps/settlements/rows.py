@@ -7,13 +7,18 @@ from typing import BinaryIO
 
 import polars as pl
 
-from apps.settlements.layout import COLUMNS, Unreadable
+from apps.settlements.layout import Unreadable
 from apps.settlements.raw import blocks, to_newlines
 from apps.settlements.report import DATE_STYLES, DECIMAL_STYLES, Report, amount_pattern
 
 LONGEST = {"marketplace-name": 80, "transaction-type": 120, "amount-type": 120, "amount-description": 240}
 SIGNATURE = tuple(LONGEST)
 ITEM = ("transaction-type", "order-id", "order-item-code")
+# The columns that are read; the others stay in the raw file.
+READ = (
+    "settlement-id", "total-amount", "currency", *SIGNATURE, "order-id", "order-item-code", "sku", "quantity-purchased",
+    "fulfillment-id", "amount", "posted-date-time",
+)  # fmt: skip
 # Amount types that are taxed by whoever owes the order item's tax (architecture.md section 5).
 TREATED = ("itemprice", "promotion", "itemwithheldtax")
 
@@ -106,21 +111,20 @@ def frames(stream: BinaryIO, report: Report, withheld: pl.Series, exponent: int)
             "line-broken",
             lambda row: f"has {row['tabs'] + 1} fields; the header has {len(report.columns)}",
         )
-        fields = pl.read_csv(
+        fields = pl.scan_csv(
             even,
             has_header=False,
             separator="\t",
             quote_char=None,
             empty_string_is_null=False,
             schema=dict.fromkeys(report.columns, pl.String),
-        )
-        yield _typed(fields, places, report, withheld, exponent), offset
+        ).select(pl.col(READ).str.strip_chars())
+        yield _typed(fields.collect(), places, report, withheld, exponent), offset
 
 
 def _typed(
-    fields: pl.DataFrame, places: pl.DataFrame, report: Report, withheld: pl.Series, exponent: int
+    text: pl.DataFrame, places: pl.DataFrame, report: Report, withheld: pl.Series, exponent: int
 ) -> pl.DataFrame:
-    text = fields.select(pl.col(COLUMNS).str.strip_chars())
     named = pl.concat([places, text], how="horizontal")
 
     def refuse(faulty: pl.Series, reason: str, column: str, expected: str) -> None:
