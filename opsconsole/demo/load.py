@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, ReferenceRate, User
 from apps.core.operations import add_person, create_entity
 from apps.core.permissions import Team
@@ -33,7 +34,7 @@ POUNDS_PER_EURO = Decimal("0.87")
 
 
 def load(say: Callable[[str], None]) -> bool:
-    """Load what is missing. False where there is nothing to do."""
+    """Load what is missing. False where there is nothing to do. Refused with words where a file is not read."""
     if AuditEntry.objects.filter(verb=LOADED).exists():
         return False
     say("Companies and people")
@@ -83,7 +84,8 @@ def _read(file: StoredFile, kind: str) -> None:
     if file.jobs.filter(kind=kind, state=JobState.DONE).exists():
         return
     job = jobs.create(kind=kind, entity=file.connection.entity, file=file, actor=file.received_by)
-    jobs.run_here(job)
+    if jobs.run_here(job).state != JobState.DONE:
+        raise Refused(f"{file.name}: {job.error}")
 
 
 @transaction.atomic

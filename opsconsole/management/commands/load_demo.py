@@ -3,6 +3,7 @@ import time
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from apps.core.errors import Refused
 from opsconsole.demo.load import load
 from opsconsole.demo.people import logins
 
@@ -17,7 +18,11 @@ class Command(BaseCommand):
                 "alone. `make run` does it, or set OPSCONSOLE_DEMO=1."
             )
         began = time.monotonic()
-        if load(lambda words: self.stderr.write(f"  {words}")):
+        try:
+            loaded = load(lambda words: self.stderr.write(f"  {words}"))
+        except Refused as refused:
+            raise CommandError(refused.words) from refused
+        if loaded:
             self.stderr.write(f"Loaded in {time.monotonic() - began:.1f} s.")
         else:
             self.stderr.write("The demo is loaded already: nothing to do.")
