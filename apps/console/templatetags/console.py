@@ -157,10 +157,7 @@ def headline(case: Case) -> str:
 @register.filter
 def blocked(case: Case) -> list[tuple[str, str]]:
     """Payouts that the case keeps out of the books, as (currency, amount), if its facts name any."""
-    found = case.facts.get("blocked") or {}
-    if "amount" in found:
-        return [(case.currency, found["amount"])]
-    return list(found.items())
+    return list(case.facts.get("blocked", {}).items())
 
 
 @register.filter

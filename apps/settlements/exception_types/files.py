@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from itertools import groupby
 
 from django import forms
 
 from apps.core.models import AuditEntry, User
-from apps.core.money import plain, words
+from apps.core.money import ZERO, plain, words
 from apps.core.permissions import MAP_FEES, TAKE_FILES, Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, register
@@ -76,12 +77,12 @@ def _file_facts(version: SettlementVersion) -> dict:
         "total": plain(version.total, currency),
         "difference": plain(version.difference, currency),
         "period": [version.settlement.start_at.isoformat(), version.settlement.end_at.isoformat()],
-        "blocked": {
-            "amount": plain(version.total, currency),
-            "settlements": 1,
-            "oldest": version.settlement.deposit_at.date().isoformat(),
-        },
     }
+
+
+def _blocked(version: SettlementVersion) -> dict[str, str]:
+    """The payout that is in no journal as long as this version is not taken."""
+    return {version.settlement.currency: plain(max(version.total, ZERO), version.settlement.currency)}
 
 
 def _versions(scope: Scope, state: str):
@@ -98,31 +99,33 @@ def versions_that_do_not_tie(scope: Scope) -> Iterator[Finding]:
             currency=version.settlement.currency,
             stake=abs(version.difference),
             lines=version.lines,
-            facts=_file_facts(version),
+            facts=_file_facts(version) | {"blocked": _blocked(version)},
         )
 
 
 def versions_with_other_rows(scope: Scope) -> Iterator[Finding]:
     """One finding a settlement, about its newest version that waits for a choice."""
-    seen = set()
-    for version in _versions(scope, State.CHANGED):
-        if version.settlement_id in seen:
-            continue
-        seen.add(version.settlement_id)
-        kept = version.settlement.versions.filter(state__in=[State.TAKEN, State.HELD]).order_by("state").last()
-        facts = _file_facts(version)
+    waiting = _versions(scope, State.CHANGED).prefetch_related("settlement__versions__file")
+    for settlement, versions in groupby(waiting, key=lambda version: version.settlement):
+        newest = next(versions)
+        kept = next(
+            (version for version in settlement.versions.all() if version.state in (State.TAKEN, State.HELD)), None
+        )
+        facts = _file_facts(newest)
         if kept:
             facts["kept"] = {
                 "version": kept.number,
                 "file": kept.file.name,
                 "lines": kept.lines,
-                "sum": plain(kept.sum, version.settlement.currency),
+                "sum": plain(kept.sum, settlement.currency),
             }
+        if not kept or kept.state != State.TAKEN:
+            facts["blocked"] = _blocked(newest)
         yield Finding(
-            subject=version.settlement.settlement_id,
-            currency=version.settlement.currency,
-            stake=abs(version.sum - kept.sum) if kept else abs(version.sum),
-            lines=version.lines,
+            subject=settlement.settlement_id,
+            currency=settlement.currency,
+            stake=abs(newest.sum - kept.sum) if kept else abs(newest.sum),
+            lines=newest.lines,
             facts=facts,
         )
 

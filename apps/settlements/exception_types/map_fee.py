@@ -63,7 +63,9 @@ class MapFeeForm(forms.Form):
         self.family = self.free_text or family(self.signature.amount_description)
         self.first = first_day(self.signature)
         super().__init__(data, initial=self._initial() if data is None else None)
-        self.fields["account"].queryset = Account.objects.filter(entity=case.entity_id)
+        # Carried forward is the journal builder's own: a fee there would never come back to zero.
+        postable = Account.objects.filter(entity=case.entity_id).exclude(role=Account.Role.CARRIED_FORWARD)
+        self.fields["account"].queryset = postable
         self.fields["tax"].choices = [("", "Choose the tax"), (NO_TAX, "No tax on it"), *self._classes()]
         self.fields["tax"].help_text = "A class of fees is taxed by day and by leg."
         self.fields["where"].choices = [(EVERYWHERE, "All marketplaces"), *self._here()]
