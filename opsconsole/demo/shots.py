@@ -53,7 +53,7 @@ def take(folder: Path, say: Callable[[str], None]) -> int:
                 for width, height in WIDTHS.items():
                     _fit(page, width, height)
                     for theme in THEMES:
-                        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+                        page.emulate_media(color_scheme=theme)
                         page.screenshot(path=folder / f"{number:02}-{screen.name}-{width}-{theme}.png")
                         taken += 1
                 page.close()

@@ -194,13 +194,17 @@ def screens(newcomer: Login) -> list[Screen]:
 @contextmanager
 def signed_in(browser: Browser, base_url: str) -> Iterator[Callable[[Login | None], Page]]:
     """A function that gives an empty page in which the person is signed in. Each signs in once."""
-    contexts: dict[Login | None, BrowserContext] = {}
+    contexts: dict[Login, BrowserContext] = {}
+
+    def stranger() -> BrowserContext:
+        # Nothing moves, so that a screen is complete when it is there.
+        return browser.new_context(base_url=base_url, reduced_motion="reduce")
 
     def page_of(login: Login | None) -> Page:
         if login is None:
-            return browser.new_context(base_url=base_url).new_page()
+            return stranger().new_page()
         if login not in contexts:
-            contexts[login] = browser.new_context(base_url=base_url)
+            contexts[login] = stranger()
             page = contexts[login].new_page()
             sign_in(page, login)
             page.close()

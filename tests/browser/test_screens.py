@@ -19,7 +19,7 @@ def test_every_screen_fits_and_can_be_read(visits, newcomer, measured):
         page.set_viewport_size({"width": 1440, "height": HEIGHT})
         screen.open(page)
         for theme in THEMES:
-            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            page.emulate_media(color_scheme=theme)
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": HEIGHT})
                 found = page.evaluate(MEASURE)
