@@ -74,6 +74,16 @@ def test_no_line_leaves_a_balanced_journal(entity, account):
             cursor.execute(statement)
 
 
+def test_a_line_that_moves_leaves_no_journal_unbalanced(entity, account):
+    first, second = journal(entity), journal(entity, key="stl:2:202610:1")
+    for booked in (first, second):
+        fill(booked, (account, 10, 0), (account, 0, 10))
+    connection.check_constraints()
+    with refused("stl:1:202610:1 does not balance"):
+        first.lines.filter(debit=10).update(journal=second, number=3)
+        JournalLine.objects.create(journal=second, number=4, account=account, label="x", credit=10)
+
+
 @pytest.mark.parametrize(("state", "mapped"), [("draft", False), ("approved", False), ("incomplete", True)])
 def test_incomplete_is_exactly_a_journal_with_a_line_without_account(entity, account, state, mapped):
     with refused("a line without an account"):

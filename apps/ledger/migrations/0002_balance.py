@@ -5,25 +5,24 @@ from django.db import migrations
 BALANCE = """
     CREATE FUNCTION ledger_journal_holds() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
-        checked bigint := CASE WHEN TG_TABLE_NAME = 'ledger_journal' THEN (to_jsonb(NEW) ->> 'id')
-                               WHEN TG_OP = 'DELETE' THEN (to_jsonb(OLD) ->> 'journal_id')
-                               ELSE (to_jsonb(NEW) ->> 'journal_id') END;
+        checked text[] := CASE WHEN TG_TABLE_NAME = 'ledger_journal' THEN ARRAY[to_jsonb(NEW) ->> 'id']
+                               ELSE ARRAY[to_jsonb(OLD) ->> 'journal_id', to_jsonb(NEW) ->> 'journal_id'] END;
         journal record;
         difference numeric;
         unmapped boolean;
     BEGIN
-        SELECT key, state INTO journal FROM ledger_journal WHERE id = checked;
-        IF NOT FOUND THEN RETURN NULL; END IF;
-        SELECT coalesce(sum(debit - credit), 0), coalesce(bool_or(account_id IS NULL), false)
-            INTO difference, unmapped FROM ledger_journalline WHERE journal_id = checked;
-        IF difference <> 0 THEN
-            RAISE EXCEPTION 'Journal % does not balance: debits less credits are %', journal.key, difference
-                USING ERRCODE = 'check_violation';
-        END IF;
-        IF unmapped <> (journal.state = 'incomplete') THEN
-            RAISE EXCEPTION 'Journal % is % but % a line without an account', journal.key, journal.state,
-                CASE WHEN unmapped THEN 'has' ELSE 'does not have' END USING ERRCODE = 'check_violation';
-        END IF;
+        FOR journal IN SELECT id, key, state FROM ledger_journal WHERE id = ANY(checked::bigint[]) LOOP
+            SELECT coalesce(sum(debit - credit), 0), coalesce(bool_or(account_id IS NULL), false)
+                INTO difference, unmapped FROM ledger_journalline WHERE journal_id = journal.id;
+            IF difference <> 0 THEN
+                RAISE EXCEPTION 'Journal % does not balance: debits less credits are %', journal.key, difference
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            IF unmapped <> (journal.state = 'incomplete') THEN
+                RAISE EXCEPTION 'Journal % is % but % a line without an account', journal.key, journal.state,
+                    CASE WHEN unmapped THEN 'has' ELSE 'does not have' END USING ERRCODE = 'check_violation';
+            END IF;
+        END LOOP;
         RETURN NULL;
     END $$;
     CREATE CONSTRAINT TRIGGER journal_line_holds AFTER INSERT OR UPDATE OR DELETE ON ledger_journalline
