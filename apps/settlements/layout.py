@@ -8,6 +8,9 @@ COLUMNS = (
     "amount-description", "amount", "fulfillment-id", "posted-date", "posted-date-time", "order-item-code",
     "merchant-order-item-id", "merchant-adjustment-item-id", "sku", "quantity-purchased", "promotion-id",
 )  # fmt: skip
+ORDER_ID_LONGEST = 120
+COLUMN_LONGEST = 120
+SHOWN = 60  # characters of what cannot be read, in words about it
 V1_ONLY = {"shipment-fee-type", "order-fee-type", "price-type", "item-related-fee-type", "misc-fee-amount"}
 
 
@@ -23,7 +26,8 @@ class Unreadable(Exception):
 
 def split_header(header: str, head: str, line: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(all column names in the file's order, those beyond the layout) of a V2 file; raises `Unreadable` for any other."""
-    names = tuple(name.strip().strip('"').lower() for name in header.split("\t"))
+    given = (name.strip().strip('"').lower() for name in header.split("\t"))
+    names = tuple(name or f"column {number}" for number, name in enumerate(given, 1))
     if "\t" not in header and re.search(r'(?im)^"?date/time"?[,;\t]', head):
         raise Unreadable(
             "layout-date-range",
@@ -48,12 +52,18 @@ def split_header(header: str, head: str, line: int) -> tuple[tuple[str, ...], tu
         raise Unreadable(
             "not-a-settlement",
             line,
-            f"This is not a settlement report: its first line names no settlement columns. It begins “{header.strip()[:60]}”.",
+            f"This is not a settlement report: its first line names no settlement columns. It begins “{header.strip()[:SHOWN]}”.",
         )
     extra = tuple(name for name in names if name not in COLUMNS)
     if missing:
         instead = f" It has {', '.join(extra)} that we do not know." if extra else ""
         raise Unreadable("column-missing", line, f"The header lacks {', '.join(missing)}.{instead} Nothing was read.")
+    if too_long := next((name for name in extra if len(name) > COLUMN_LONGEST), None):
+        raise Unreadable(
+            "column-too-long",
+            line,
+            f"The header names a column “{too_long[:SHOWN]}…”; expected {COLUMN_LONGEST} characters at most.",
+        )
     if len(known) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise Unreadable("column-twice", line, f"The header names {', '.join(twice)} twice.")

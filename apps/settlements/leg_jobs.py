@@ -19,7 +19,7 @@ READ_LEGS = "settlements.read-legs"
 def read_legs(job: Job, progress: Progress) -> dict[str, Any]:
     """Orders named, new or changed; settlements rolled up again. Refused with words for each line that is wrong."""
     progress.say("Reading lines")
-    with open_raw(job.file) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+    with open_raw(job.file) as raw, TextIOWrapper(raw, encoding="utf-8-sig") as text:
         try:
             rows = legs.read(text, job.file.name)
         except UnicodeDecodeError as fault:

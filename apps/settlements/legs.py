@@ -3,13 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TextIO
 
 from django.db import connection
 
 from apps.core.errors import Refused
 from apps.integrations.models import Connection
+from apps.settlements.layout import ORDER_ID_LONGEST
 from apps.settlements.resolutions import lock_mapping
 
 COLUMNS = ("order-id", "ship-from", "ship-to")
@@ -73,7 +74,8 @@ def read(source: TextIO, name: str) -> list[Leg]:
     """The legs of a comma- or tab-separated file with a header. Refused with words for each line that is wrong."""
     text = source.read().removeprefix("\N{BYTE ORDER MARK}")
     header = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
+    reader = csv.reader(io.StringIO(text), delimiter="\t" if "\t" in header else ",")
+    rows = _rows(reader, name)
     names = [cell.strip().lower() for cell in next(rows, [])]
     missing = [column for column in COLUMNS if column not in names]
     if missing:
@@ -93,7 +95,7 @@ def read(source: TextIO, name: str) -> list[Leg]:
         leg = (values[0], values[1].upper(), values[2].upper())
         fault = _fault(leg, found)
         if fault:
-            faults.append(f"{name}, line {rows.line_num}: {fault}")
+            faults.append(f"{name}, line {reader.line_num}: {fault}")
         else:
             found[leg[0]] = leg
     if faults:
@@ -102,6 +104,13 @@ def read(source: TextIO, name: str) -> list[Leg]:
             "\n".join([*faults[:FAULTS_SHOWN], *more, "Nothing was changed."]), field="file", code="legs-unreadable"
         )
     return list(found.values())
+
+
+def _rows(reader: Iterator[list[str]], name: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as fault:
+        raise Refused(f"{name}, line {reader.line_num}: {fault}.", field="file", code="legs-unreadable") from fault
 
 
 def upsert(place: Connection, legs: Iterable[Leg]) -> list[str]:
@@ -146,6 +155,10 @@ def _fault(leg: Leg, found: dict[str, Leg]) -> str:
     order, ship_from, ship_to = leg
     if not order:
         return "order-id is empty."
+    if len(order) > ORDER_ID_LONGEST:
+        return f"order-id has {len(order):,} characters. Expected {ORDER_ID_LONGEST} at most."
+    if "\0" in order:
+        return "order-id holds a NUL byte."
     for column, country in (("ship-from", ship_from), ("ship-to", ship_to)):
         if not COUNTRY.fullmatch(country):
             return f"{column} is “{country}”. Expected two letters of a country, such as GB."

@@ -219,12 +219,25 @@ def test_a_renamed_column_is_refused_by_name():
         legs.read(StringIO("order-id,ship-from,destination\n1,GB,DE\n"), "legs.csv")
 
 
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (f"{'9' * 121},GB,DE", "line 2: order-id has 121 characters. Expected 120 at most."),
+        ("1\0,GB,DE", "line 2: order-id holds a NUL byte."),
+        (f'"{"9" * 200_000},GB,DE', "line 2: field larger than field limit"),
+    ],
+)
+def test_legs_that_cannot_be_kept_are_refused_with_their_line(rows, says):
+    with pytest.raises(Refused, match=says):
+        legs.read(StringIO(f"order-id,ship-from,ship-to\n{rows}\n"), "legs.csv")
+
+
 def test_the_command_loads_legs_and_says_what_was_new(entity, tmp_path):
     place = ConnectionFactory(entity=entity, name="amazon.co.uk")
     file = tmp_path / "legs.csv"
-    file.write_text(LEGS)
     said = []
-    for _ in range(2):
+    for line_end in ("\n", "\r"):
+        file.write_text(LEGS, newline=line_end)
         out = StringIO()
         call_command("load_order_legs", str(file), "--connection", "amazon.co.uk", stdout=out)
         said.append(out.getvalue().strip())
