@@ -24,10 +24,12 @@ def blocks(stream: BinaryIO, start: int, line_end: str) -> Iterator[bytes]:
 
 
 def to_newlines(block: bytes, line_end: str) -> bytes:
-    """Same length, LF ends: byte offsets stay true. The blank that stands for a CR is stripped with the field."""
+    """Same length, LF ends and no CR: byte offsets stay true. The blank that stands for a CR is stripped with the field."""
+    if line_end == "CR":
+        return block.replace(b"\r", b"\n")
     if line_end == "CRLF":
-        return block.replace(b"\r\n", b" \n")
-    return block.replace(b"\r", b"\n") if line_end == "CR" else block
+        block = block.replace(b"\r\n", b" \n")
+    return block.replace(b"\r", b" ")
 
 
 def raw_line(stream: BinaryIO, offset: int, line_end: str) -> bytes:

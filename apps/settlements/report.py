@@ -11,15 +11,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import BinaryIO
 
-from apps.settlements.layout import Unreadable, split_header
+from apps.settlements.layout import SHOWN, Unreadable, split_header
 from apps.settlements.raw import BLOCK, LINE_ENDS, blocks, to_newlines
 
 # Name as shown -> (pattern, strptime). Real files: vocabulary section 4. The date style does not imply the decimal style.
 DATE_STYLES = {
-    "2026-12-31": (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "%Y-%m-%d %H:%M:%S UTC"),
-    "31.12.2026": (r"\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d UTC", "%d.%m.%Y %H:%M:%S UTC"),
+    "2026-12-31": (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} UTC", "%Y-%m-%d %H:%M:%S UTC"),
+    "31.12.2026": (r"[0-9]{2}\.[0-9]{2}\.[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} UTC", "%d.%m.%Y %H:%M:%S UTC"),
 }
 DECIMAL_STYLES = {"1.00": ".", "1,00": ","}
+# A year beyond these is a misreading, such as 26 for 2026.
+YEARS = range(2000, 2100)
+SETTLEMENT_ID = r"[0-9A-Za-z_-]{1,40}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ def describe(stream: BinaryIO, exponent) -> Report:
     start = len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0
     line_end = _line_end(head)
     mark = LINE_ENDS[line_end]
+    _refuse_nul(stream, line_end)
     lines, offset = [], start
     number = 0
     while len(lines) < 2 and offset < len(head):
@@ -73,9 +77,7 @@ def describe(stream: BinaryIO, exponent) -> Report:
             lines.append((number, raw))
     if not lines:
         raise Unreadable("empty", 1, "The file is empty. Expected a settlement report with a header line.")
-    header, extra = split_header(
-        lines[0][1].decode("cp1252", "replace"), head[start:].decode("cp1252", "replace"), lines[0][0]
-    )
+    header, extra = split_header(_text(lines[0][1]), _text(head[start:]), lines[0][0])
     if len(lines) < 2:
         raise Unreadable(
             "no-summary",
@@ -83,7 +85,7 @@ def describe(stream: BinaryIO, exponent) -> Report:
             "The file ends after its header. Expected the summary row with total-amount below it.",
         )
     line, raw = lines[1]
-    values = [value.strip() for value in raw.decode("cp1252", "replace").split("\t")]
+    values = [value.strip() for value in _text(raw).split("\t")]
     if len(values) != len(header):
         raise Unreadable("line-broken", line, f"Line {line} has {len(values)} fields; the header has {len(header)}.")
     summary = dict(zip(header, values, strict=True))
@@ -93,6 +95,12 @@ def describe(stream: BinaryIO, exponent) -> Report:
             "no-summary",
             line,
             f"Line {line} is not the summary row: expected total-amount and currency there and no transaction-type.",
+        )
+    if not re.fullmatch(SETTLEMENT_ID, summary["settlement-id"]):
+        raise Unreadable(
+            "settlement-id-unreadable",
+            line,
+            f"Line {line} has settlement-id “{summary['settlement-id'][:SHOWN]}”; expected 40 digits or letters at most.",
         )
     date_style = _date_style(summary["settlement-start-date"], line)
     decimal_style = _decimal_style(stream, header, summary["total-amount"], offset, line_end)
@@ -115,6 +123,27 @@ def describe(stream: BinaryIO, exponent) -> Report:
     )
 
 
+def _refuse_nul(stream: BinaryIO, line_end: str) -> None:
+    """No text has a NUL, and the database keeps none."""
+    stream.seek(0)
+    line, mark = 1, LINE_ENDS[line_end][-1:]
+    while chunk := stream.read(BLOCK):
+        at = chunk.find(b"\0")
+        line += chunk.count(mark, 0, at if at >= 0 else len(chunk))
+        if at >= 0:
+            raise Unreadable(
+                "not-text", line, f"Line {line} has a NUL byte, so this is no text file. Download it again."
+            )
+
+
+def _text(raw: bytes) -> str:
+    """Of the head alone, before the encoding of the whole file is known."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
 def _line_end(head: bytes) -> str:
     first = re.search(rb"\r\n|\n|\r", head)
     found = first.group() if first else b"\n"
@@ -128,19 +157,22 @@ def _date_style(text: str, line: int) -> str:
     raise Unreadable(
         "date-unreadable",
         line,
-        f"Line {line} has settlement-start-date “{text}”; expected 2026-12-31 23:59:59 UTC or 31.12.2026 23:59:59 UTC.",
+        f"Line {line} has settlement-start-date “{text[:SHOWN]}”; expected 2026-12-31 23:59:59 UTC or 31.12.2026 23:59:59 UTC.",
     )
 
 
 def _instant(summary: dict[str, str], column: str, style: str, line: int) -> datetime:
     try:
-        return datetime.strptime(summary[column], DATE_STYLES[style][1]).replace(tzinfo=UTC)
+        found = datetime.strptime(summary[column], DATE_STYLES[style][1]).replace(tzinfo=UTC)
     except ValueError:
+        found = None
+    if found is None or found.year not in YEARS:
         raise Unreadable(
             "date-unreadable",
             line,
-            f"Line {line} has {column} “{summary[column]}”; expected a date such as {style} 23:59:59 UTC.",
-        ) from None
+            f"Line {line} has {column} “{summary[column][:SHOWN]}”; expected a date such as {style} 23:59:59 UTC.",
+        )
+    return found
 
 
 def _decimal_style(stream: BinaryIO, header: tuple[str, ...], total: str, rows_start: int, line_end: str) -> str:
@@ -162,17 +194,19 @@ def _decimal_style(stream: BinaryIO, header: tuple[str, ...], total: str, rows_s
 
 
 def amount_pattern(point: str, exponent: int) -> str:
-    fraction = rf"\d{{1,{exponent}}}0*" if exponent else "0+"
-    return rf"^-?\d{{1,13}}(?:{re.escape(point)}{fraction})?$"
+    """Three decimals of a currency that has fewer could be thousands, so they are not read."""
+    fraction = f"[0-9]{{1,{exponent}}}" if exponent else "0{1,2}"
+    return f"^-?[0-9]{{1,13}}(?:{re.escape(point)}{fraction})?$"
 
 
 def _total(text: str, style: str, exponent: int, line: int) -> Decimal:
     point = DECIMAL_STYLES[style]
     if not re.fullmatch(amount_pattern(point, exponent), text):
+        example = f"12{point + '34'[:exponent] if exponent else ''}"
         raise Unreadable(
             "amount-unreadable",
             line,
-            f"Line {line} has total-amount “{text}”; expected an amount such as 12{point + '34'[:exponent] if exponent else ''}.",
+            f"Line {line} has total-amount “{text[:SHOWN]}”; expected an amount such as {example}.",
         )
     return Decimal(text.replace(point, "."))
 

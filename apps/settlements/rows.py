@@ -7,12 +7,12 @@ from typing import BinaryIO
 
 import polars as pl
 
-from apps.settlements.layout import Unreadable
-from apps.settlements.raw import blocks, to_newlines
-from apps.settlements.report import DATE_STYLES, DECIMAL_STYLES, Report, amount_pattern
+from apps.settlements.layout import ORDER_ID_LONGEST, SHOWN, Unreadable
+from apps.settlements.raw import LINE_ENDS, blocks, to_newlines
+from apps.settlements.report import DATE_STYLES, DECIMAL_STYLES, YEARS, Report, amount_pattern
 
-LONGEST = {"marketplace-name": 80, "transaction-type": 120, "amount-type": 120, "amount-description": 240}
-SIGNATURE = tuple(LONGEST)
+SIGNATURE = ("marketplace-name", "transaction-type", "amount-type", "amount-description")
+LONGEST = dict(zip(SIGNATURE, (80, 120, 120, 240), strict=True)) | {"order-id": ORDER_ID_LONGEST}
 ITEM = ("transaction-type", "order-id", "order-item-code")
 # The columns that are read; the others stay in the raw file.
 READ = (
@@ -28,29 +28,20 @@ def rows_hash(stream: BinaryIO, report: Report, sha256: str) -> str:
 
     `sha256` is the file's own hash, which is the answer for a file that has none of these.
     """
-    stream.seek(0)
-    digest, first, plain = hashlib.sha256(), True, True
-    for block in blocks(stream, 0, report.line_end):
-        if first and block.startswith(BOM_UTF8):
-            block, plain = block[len(BOM_UTF8) :], False
-        first = False
-        even = to_newlines(block, report.line_end)
-        if report.line_end == "CRLF":
-            even = even.replace(b" \n", b"\n")
-        if even.startswith(b"\n") or b"\n\n" in even or not even.endswith(b"\n"):
-            even = b"".join(line + b"\n" for line in even.split(b"\n") if line.strip())
-        plain = plain and even is block
-        if not plain:
-            break
-    if plain:
+    if all(_is_plain(block) for block in blocks(stream, 0, report.line_end)):
         return sha256
-    stream.seek(0)
+    digest = hashlib.sha256()
     for block in blocks(stream, 0, report.line_end):
-        for line in to_newlines(block, report.line_end).split(b"\n"):
-            line = line.removeprefix(BOM_UTF8)
+        for line in block.split(LINE_ENDS[report.line_end]):
             if line.strip():
-                digest.update((line[:-1] if report.line_end == "CRLF" and line.endswith(b" ") else line) + b"\n")
+                digest.update(line.removeprefix(BOM_UTF8).removesuffix(b"\r") + b"\n")
     return digest.hexdigest()
+
+
+def _is_plain(block: bytes) -> bool:
+    """Without anything that the hash of rows leaves out."""
+    odd = b"\r" in block or b"\n\n" in block or block.startswith((BOM_UTF8, b"\n"))
+    return not odd and block.endswith(b"\n")
 
 
 def withheld_items(stream: BinaryIO, report: Report) -> pl.Series:
@@ -69,7 +60,7 @@ def withheld_items(stream: BinaryIO, report: Report) -> pl.Series:
             found.append(
                 pl.DataFrame({"f": fields})
                 .filter(at["amount-type"].str.to_lowercase() == "itemwithheldtax", at["amount"].str.contains("[1-9]"))
-                .select(_item_key([at[name] for name in ITEM]))
+                .select(_item_key(*(at[name] for name in ITEM)))
                 .to_series()
             )
     return pl.concat(found).unique()
@@ -128,7 +119,7 @@ def _typed(
     named = pl.concat([places, text], how="horizontal")
 
     def refuse(faulty: pl.Series, reason: str, column: str, expected: str) -> None:
-        _refuse_where(faulty, named, reason, lambda row: f"has {column} “{row[column]}”; expected {expected}")
+        _refuse_where(faulty, named, reason, lambda row: f"has {column} “{row[column][:SHOWN]}”; expected {expected}")
 
     refuse(text["settlement-id"] != report.settlement_id, "other-settlement", "settlement-id", report.settlement_id)
     refuse(
@@ -140,7 +131,7 @@ def _typed(
         refuse(text[column].str.len_chars() > longest, "field-too-long", column, f"{longest} characters at most")
     # A spreadsheet turns 07821148853890 into 7.82115E+12 and the item can no longer be told from its neighbours.
     refuse(
-        text["order-item-code"].str.contains(r"^\d(?:[.,]\d+)?E\+\d+$"),
+        text["order-item-code"].str.contains(r"^[0-9](?:[.,][0-9]+)?E\+[0-9]+$"),
         "resaved-by-spreadsheet",
         "order-item-code",
         "a whole number",
@@ -153,9 +144,14 @@ def _typed(
         f"an amount such as -12{point + '34'[:exponent] if exponent else ''} in {report.currency}",
     )
     posted = text["posted-date-time"].str.to_datetime(DATE_STYLES[report.date_style][1], time_unit="us", strict=False)
-    refuse(posted.is_null(), "date-unreadable", "posted-date-time", f"a date such as {report.date_style} 23:59:59 UTC")
     refuse(
-        ~text["quantity-purchased"].str.contains(r"^(?:-?\d{1,9})?$"),
+        posted.is_null() | ~posted.dt.year().is_between(YEARS[0], YEARS[-1]),
+        "date-unreadable",
+        "posted-date-time",
+        f"a date such as {report.date_style} 23:59:59 UTC",
+    )
+    refuse(
+        ~text["quantity-purchased"].str.contains(r"^(?:-?[0-9]{1,9})?$"),
         "quantity-unreadable",
         "quantity-purchased",
         "a whole number",
@@ -167,7 +163,7 @@ def _typed(
         *SIGNATURE,
         treatment=pl.when(~amount_type.is_in(TREATED))
         .then(pl.lit("none"))
-        .when(_item_key([pl.col(name) for name in ITEM]).is_in(withheld.implode()))
+        .when(_item_key(*(pl.col(name) for name in ITEM)).is_in(withheld.implode()))
         .then(pl.lit("facilitator"))
         .otherwise(pl.lit("seller")),
         posted_at=posted,
@@ -191,14 +187,14 @@ def _utf8(even: bytes, report: Report) -> bytes:
 
 
 def _lines(even: bytes) -> pl.DataFrame:
-    """One row a line. No settlement file holds the separator U+0001, so each line is one field."""
+    """One row a line: `to_newlines` leaves no CR for the separator to be found."""
     return pl.read_csv(
-        even, has_header=False, separator="\x01", quote_char=None, empty_string_is_null=False, schema={"raw": pl.String}
+        even, has_header=False, separator="\r", quote_char=None, empty_string_is_null=False, schema={"raw": pl.String}
     )
 
 
-def _item_key(parts: list[pl.Expr]) -> pl.Expr:
-    return pl.concat_str(parts, separator="\x1f")
+def _item_key(transaction_type: pl.Expr, *order_item: pl.Expr) -> pl.Expr:
+    return pl.concat_str(transaction_type.str.to_lowercase(), *order_item, separator="\x1f")
 
 
 def _decimal(text: pl.Expr, point: str, exponent: int) -> pl.Expr:

@@ -53,12 +53,22 @@ def test_the_offset_of_each_line_finds_its_raw_bytes(line_end):
         assert raw_bytes.raw_line(io.BytesIO(raw), offset, found.line_end) == raw.split(line_end.encode())[number - 1]
 
 
+def test_control_characters_within_a_field_are_kept_and_a_stray_cr_is_a_blank():
+    raw = File(lines=(line("1.00", sku="A\x01B"), line("2.00", sku="C\rD"))).bytes().replace(b"\n", b"\r\n")
+    raw = raw.replace(b"\r\n", b"\n", 1)  # a header whose line end another program changed
+    found, frame = read(raw)
+    assert (found.line_end, frame["sku"].to_list()) == ("LF", ["A\x01B", "C D"])
+    for number, offset in frame.select("line", "byte_offset").rows():
+        assert raw_bytes.raw_line(io.BytesIO(raw), offset, found.line_end) == raw.split(b"\n")[number - 1]
+
+
 def test_equal_rows_have_one_hash_whatever_bom_line_ends_and_blank_lines():
     import hashlib
 
     plain = File().bytes()
     others = [File(line_end="\r\n").bytes(), File(line_end="\r").bytes(), File(encoding="utf-8-sig").bytes(),
-              plain.replace(b"\n", b"\n\n"), plain.removesuffix(b"\n")]  # fmt: skip
+              plain.replace(b"\n", b"\n\n"), plain.removesuffix(b"\n"),
+              plain.replace(b"\n", b"\r\n").replace(b"\r\n", b"\n", 1)]  # fmt: skip
 
     def rows_hash(raw: bytes) -> str:
         stream = io.BytesIO(raw)
@@ -112,6 +122,11 @@ def test_an_extra_column_is_kept_by_name():
     assert (found.extra_columns, frame.height) == (("regulatory-note",), 3)
 
 
+def test_extra_columns_have_the_name_in_the_file_or_their_place():
+    unnamed = b"".join(row + b"\t\t\n" for row in File(extra={"größe": ""}).bytes().splitlines())
+    assert read(unnamed)[0].extra_columns == ("größe", "column 26", "column 27")
+
+
 def test_columns_may_stand_in_another_order():
     assert read(File(columns=COLUMNS[::-1]).bytes())[1]["amount"].sum() == Decimal("105.00")
 
@@ -123,9 +138,10 @@ def test_treatment_follows_the_withheld_line_of_the_same_item():
         line("-20.00", amount_type="itemwithheldTAX", amount_description="MarketplaceFacilitatorVAT-Principal", **item),
         line("50.00", order_id="2"), line("0.00", order_id="2", amount_type="ItemWithheldTax"),
         line("-5.00", amount_type="Promotion", **item), line("9.00", transaction_type="Refund", **item),
+        line("1.00", transaction_type="ORDER", **item),
     )).bytes())  # fmt: skip
     assert frame["treatment"].to_list() == [
-        "facilitator", "facilitator", "none", "facilitator", "seller", "seller", "facilitator", "seller"
+        "facilitator", "facilitator", "none", "facilitator", "seller", "seller", "facilitator", "seller", "facilitator"
     ]  # fmt: skip
 
 
@@ -151,6 +167,18 @@ def test_treatment_follows_the_withheld_line_of_the_same_item():
             "posted-at",
         ),
         (File(columns=(*COLUMNS, "sku")), "column-twice", 1, "sku"),
+        (File(extra={"z" * 121: "x"}), "column-too-long", 1, "zzz…"),
+        (File(settlement_id=""), "settlement-id-unreadable", 2, "“”"),
+        (File(settlement_id="9" * 41), "settlement-id-unreadable", 2, "40"),
+        (File(lines=(line("1.00", sku="MUG\0"),)), "not-text", 3, "NUL"),
+        (File(lines=(line("1.00", order_id="9" * 121),)), "field-too-long", 3, "120"),
+        (File(lines=(line("1" * 500),), total="1.00"), "amount-unreadable", 3, f"“{'1' * 60}”"),
+        (File(lines=(line("\u0661.00"),), total="1.00"), "amount-unreadable", 3, "\u0661"),
+        (File(lines=(line("1.00", quantity_purchased="\uff11"),)), "quantity-unreadable", 3, "\uff11"),
+        (File(lines=(line("1.200"),), total="1.20"), "amount-unreadable", 3, "“1.200”"),
+        (File(currency="JPY", lines=(line("1.000"),), total="1"), "amount-unreadable", 3, "“1.000”"),
+        (File(lines=(line("1.00", posted_date_time="26.10.26 12:00:00 UTC"),)), "date-unreadable", 3, "26.10.26"),
+        (File(end="07.11.9999 00:00:00 UTC"), "date-unreadable", 2, "9999"),
         (File(start="Oct 24, 2026"), "date-unreadable", 2, "Oct 24, 2026"),
         (File(total=""), "no-summary", 2, "total-amount"),
         (File(lines=()).but(total="0.00", start="x"), "date-unreadable", 2, "“x”"),
