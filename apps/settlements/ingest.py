@@ -66,22 +66,18 @@ def _take(
     stream: BinaryIO, report: Report, rows: str, *, file: StoredFile, actor: User | None, say: Say, again: bool
 ) -> FileReading:
     entity = file.connection.entity
-    _one_at_a_time(entity.pk)
+    _one_at_a_time(f"company {entity.pk}")
+    _one_at_a_time(f"settlement {report.settlement_id}")
     settlement = Settlement.objects.filter(settlement_id=report.settlement_id).select_related("connection").first()
     if settlement and settlement.connection_id != file.connection_id:
         raise Unreadable("other-connection", 2, _elsewhere(settlement, file))
     version = settlement.versions.filter(rows_hash=rows).first() if settlement else None
     if version and not (again and version.state in (State.HELD, State.CHANGED)):
         return _record(file, Status.KNOWN, version=version, reason="same-rows", words=_known(version))
+    head = {name: getattr(report, name) for name in ("currency", "start_at", "end_at", "deposit_at")}
     if not settlement:
         settlement = Settlement.objects.create(
-            entity=entity,
-            connection=file.connection,
-            settlement_id=report.settlement_id,
-            currency=report.currency,
-            start_at=report.start_at,
-            end_at=report.end_at,
-            deposit_at=report.deposit_at,
+            entity=entity, connection=file.connection, settlement_id=report.settlement_id, **head
         )
     version = _empty(version) if version else _new_version(settlement, report, rows, file)
     loaded = load(
@@ -96,6 +92,9 @@ def _take(
     version.state = _decide(settlement, version)
     if version.state == State.TAKEN:
         settlement.versions.exclude(pk=version.pk).update(state=State.SUPERSEDED)
+        for name, value in head.items():  # a version held until now may have said otherwise
+            setattr(settlement, name, value)
+        settlement.save(update_fields=list(head))
     version.save()
     resolutions.lock_mapping(entity.pk)  # legs or rules that come now wait, and then find these lines
     legs.reroll([version.pk])
@@ -116,7 +115,7 @@ def _take(
 
 
 def _decide(settlement: Settlement, version: SettlementVersion) -> str:
-    """Taken if it ties and nothing else ties or is booked; else held, or changed where another version is here already."""
+    """Taken if it ties and nothing else ties or is booked; else held, or changed where an earlier version is here."""
     others = settlement.versions.exclude(pk=version.pk)
     approved = Journal.objects.filter(of_settlement__version__in=others).exclude(
         state__in=[Journal.State.INCOMPLETE, Journal.State.DRAFT]
@@ -124,7 +123,7 @@ def _decide(settlement: Settlement, version: SettlementVersion) -> str:
     ties = version.sum == version.total
     if ties and not others.filter(state=State.TAKEN).exists() and not approved.exists():
         return State.TAKEN
-    return State.CHANGED if others.exists() else State.HELD
+    return State.CHANGED if others.filter(number__lt=version.number).exists() else State.HELD
 
 
 def _new_version(settlement: Settlement, report: Report, rows: str, file: StoredFile) -> SettlementVersion:
@@ -153,10 +152,10 @@ def _empty(version: SettlementVersion) -> SettlementVersion:
     return version
 
 
-def _one_at_a_time(entity_id: int) -> None:
-    """Two files of one company wait for each other: the second sees what the first took, signatures included."""
+def _one_at_a_time(what: str) -> None:
+    """Two files of one company, or of one settlement, wait for each other: the second sees what the first took."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('settlements.ingest', %s))", [entity_id])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of {what}"])
 
 
 def _close(reading: FileReading, replaces: FileReading | None, hold: Callable[[], None]) -> None:
@@ -194,6 +193,7 @@ def _record(
             "line": line,
             "words": words,
             "version": version,
+            "replaced_by": None,
             "read_at": Now(),
         },
     )

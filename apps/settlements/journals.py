@@ -121,9 +121,13 @@ def compute(
 
 def buildable(entity: Entity) -> QuerySet[SettlementVersion]:
     """Taken versions of settlements of which no journal is approved or exported: those are never touched."""
-    closed = SettlementJournal.objects.exclude(journal__state__in=OPEN_STATES).values("version__settlement")
     versions = SettlementVersion.objects.filter(settlement__entity=entity, state=SettlementVersion.State.TAKEN)
-    return versions.exclude(settlement__in=closed).select_related("settlement").order_by("settlement__settlement_id")
+    return versions.exclude(settlement__in=_closed()).select_related("settlement").order_by("settlement__settlement_id")
+
+
+def _closed() -> QuerySet:
+    """Ids of settlements of which a journal is approved or exported."""
+    return SettlementJournal.objects.exclude(journal__state__in=OPEN_STATES).values("version__settlement")
 
 
 def using_class(entity: Entity, tax_class: TaxClass) -> QuerySet[SettlementVersion]:
@@ -138,7 +142,7 @@ def rebuild(version_ids: Collection[int]) -> None:
     entities = Entity.objects.filter(settlements__versions__in=version_ids).distinct().order_by("pk")
     for entity in entities:
         lock_mapping(entity.pk)
-        settlements = Settlement.objects.filter(entity=entity, versions__in=version_ids)
+        settlements = Settlement.objects.filter(entity=entity, versions__in=version_ids).exclude(pk__in=_closed())
         payouts = compute(entity, list(buildable(entity).filter(settlement__in=settlements)), books=books_of(entity))
         _write(entity, payouts)
         stale = Journal.objects.filter(of_settlement__version__settlement__in=settlements, state__in=OPEN_STATES)

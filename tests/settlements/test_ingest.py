@@ -123,6 +123,27 @@ def test_two_held_versions_wait_and_the_one_that_ties_ends_both(charted):
     assert (states(), live(charted)) == (["superseded", "superseded", "taken"], [])
 
 
+def test_processing_a_held_version_again_leaves_it_held_beside_later_ones(charted):
+    take(charted, HELD)
+    take(charted, File(total="2.00"))
+    assert take(charted, HELD, again=True)["status"] == "held"
+    assert [code for code, _ in live(charted)] == ["settlement.changed", "settlement.does-not-tie"]
+
+
+def test_currency_and_dates_are_those_of_the_version_that_is_taken(charted):
+    take(charted, HELD.but(currency="EUR", end="07.12.2026 00:00:00 UTC"))
+    verdict = take(charted, File())
+    assert figures(verdict, "status", "currency") == ("taken", "GBP")
+    assert [journal["period"] for journal in verdict["journals"]] == ["2026-10", "2026-11"]
+
+
+def test_the_open_months_of_a_settlement_with_an_approved_journal_stay(charted):
+    take(charted, File())
+    Journal.objects.filter(period="2026-10-01").update(state="approved")
+    take(charted, File(lines=(*SALE, line("5.00"))))
+    assert set(Journal.objects.values_list("state", flat=True)) == {"approved", "draft"}
+
+
 def test_an_approved_journal_keeps_its_version(charted):
     take(charted, File())
     Journal.objects.update(state="approved")
@@ -165,6 +186,14 @@ def test_the_corrected_upload_ends_the_refused_files_case(charted):
     assert live(charted) == []
 
 
+def test_a_refused_file_that_comes_again_after_its_correction_is_a_case_again(charted):
+    bad = File(lines=(line("twelve"),), total="1.00")
+    take(charted, bad)
+    take(charted, File(), replaces=FileReading.objects.get().pk)
+    assert take(charted, bad)["status"] == "refused"
+    assert [code for code, _ in live(charted)] == ["file.layout-unknown"]
+
+
 def test_an_extra_column_is_taken_and_raised(charted):
     verdict = take(charted, File(extra={"regulatory-note": "x"}))
     assert verdict["status"] == "taken"
@@ -191,6 +220,17 @@ def test_two_uploads_at_once_give_one_taken_and_one_known(charted):
     with ThreadPoolExecutor(2) as people:
         assert sorted(people.map(upload, [File(), File(line_end="\r\n")])) == ["known", "taken"]
     assert SettlementVersion.objects.count() == 1
+
+
+def test_one_settlement_at_two_companies_at_once_is_taken_once(charted):
+    def upload(place) -> str:
+        try:
+            return take(place, File(lines=SALE * 1000))["status"]
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(2) as people:
+        assert sorted(people.map(upload, [charted, ConnectionFactory()])) == ["refused", "taken"]
 
 
 def test_days_are_those_of_the_companys_zone_and_a_line_after_the_end_belongs_to_it(charted):
