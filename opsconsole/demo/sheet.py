@@ -97,12 +97,14 @@ class Sheet:
 
     settlement: Settlement
     chance: Random = field(init=False)
+    missing: Decimal = field(init=False)
     lines: list[dict[str, str]] = field(default_factory=list)
     sold: list[Sale] = field(default_factory=list)
     total: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
         self.chance = Random(self.settlement.number)
+        self.missing = Decimal(self.settlement.short)
 
     @property
     def starts(self) -> datetime:
@@ -154,8 +156,8 @@ class Sheet:
         self.add(("Order", "ItemPrice", "Principal"), price, at, **item)
         self.add(("Order", "ItemPrice", "Tax"), vat, at, **item)
         if market.facilitator:
-            withheld = vat - (Decimal(self.settlement.short) if not self.sold else 0)
-            self.add(("Order", "ItemWithheldTax", "MarketplaceFacilitatorVAT-Principal"), -withheld, at, **item)
+            missing, self.missing = (self.missing, Decimal(0)) if vat > 3 * self.missing else (Decimal(0), self.missing)
+            self.add(("Order", "ItemWithheldTax", "MarketplaceFacilitatorVAT-Principal"), missing - vat, at, **item)
         referral = _cents((price + vat) * REFERRAL)
         self.add(("Order", "ItemFees", "Commission"), -referral, at, **item)
         self.add(("Order", "ItemFees", "FBAPerUnitFulfillmentFee"), -handling, at, **item)

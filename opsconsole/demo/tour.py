@@ -116,6 +116,12 @@ def _chart_planned(page: Page) -> None:
     )
 
 
+def _job_done(page: Page) -> None:
+    page.goto("/jobs/?view=all")
+    page.get_by_role("link", name="Read a settlement file").last.click()
+    page.get_by_role("heading", name="taken").wait_for()
+
+
 def _audit_entry_open(page: Page) -> None:
     page.goto("/audit/")
     page.locator("td summary").first.click()
@@ -183,7 +189,8 @@ def screens(newcomer: Login) -> list[Screen]:
             ("upload", priya, at("/settlements/upload/")),
             ("upload-fault", priya, _upload_without_a_file),
             ("jobs", ian, at("/jobs/?view=all")),
-            ("job", priya, first_of("/jobs/?view=all")),
+            ("job-stuck", priya, first_of("/jobs/?view=all")),
+            ("job-done", priya, _job_done),
             ("audit", priya, _audit_entry_open),
             ("not-found", priya, at("/settlements/nowhere/")),
             ("not-allowed", tom, at("/settlements/")),
@@ -198,7 +205,7 @@ def signed_in(browser: Browser, base_url: str) -> Iterator[Callable[[Login | Non
 
     def stranger() -> BrowserContext:
         # Nothing moves, so that a screen is complete when it is there.
-        return browser.new_context(base_url=base_url, reduced_motion="reduce")
+        return browser.new_context(base_url=base_url, reduced_motion="reduce", locale="en-GB")
 
     def page_of(login: Login | None) -> Page:
         if login is None:
