@@ -85,9 +85,10 @@ def _at_most(steps: Sequence[tuple[str, Decimal]]) -> list[tuple[str, Decimal]]:
     steps = [step for step in steps if step[1]]
     if len(steps) <= BARS:
         return steps
-    large = sorted(steps, key=lambda step: -abs(step[1]))[: BARS - 1]
-    rest = sum((amount for step in steps if step not in large for amount in step[1:]), Decimal(0))
-    return [*(step for step in steps if step in large), (OTHERS, rest)]
+    by_size = sorted(range(len(steps)), key=lambda place: -abs(steps[place][1]))
+    large, small = sorted(by_size[: BARS - 1]), by_size[BARS - 1 :]
+    rest = sum((steps[place][1] for place in small), Decimal(0))
+    return [*(steps[place] for place in large), (OTHERS, rest)]
 
 
 def _lines(name: str) -> tuple[str, ...]:
