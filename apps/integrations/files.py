@@ -49,11 +49,16 @@ def store(*, connection: Connection, name: str, chunks: Iterable[bytes], actor: 
     row, created = StoredFile.objects.get_or_create(
         connection=connection,
         sha256=digest.hexdigest(),
-        defaults={"name": Path(name).name[:255], "size": size, "path": path, "received_by": actor},
+        defaults={"name": _readable(name), "size": size, "path": path, "received_by": actor},
     )
     if not created and row.path != path:  # somebody stored the same bytes in the same moment
         default_storage.delete(path)
     return row
+
+
+def _readable(name: str) -> str:
+    """The file's own name, as far as it is text: a disk keeps names that are none."""
+    return Path(name).name.encode(errors="replace").decode()[:255]
 
 
 def open_raw(file: StoredFile) -> BinaryIO:

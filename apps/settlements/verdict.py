@@ -10,12 +10,20 @@ from apps.settlements.models import FeeSignature, FileReading, RollUp, Settlemen
 
 def verdict(reading: FileReading) -> dict:
     """The reading, its figures, its unmapped fees, its journals and the live cases about it."""
-    found = {
-        "file": reading.file.name,
-        "status": reading.status,
-        "reason": reading.reason,
-        "line": reading.line,
-        "words": reading.words,
+    found = bare(reading.file.name, reading.status, reading.reason, reading.words) | {"line": reading.line}
+    if reading.version:
+        found |= _figures(reading.version)
+    return found | {"exceptions": _cases(reading)}
+
+
+def bare(file: str, status: str, reason: str, words: str) -> dict:
+    """Of a file of which nothing was read: every key, without figures."""
+    return {
+        "file": file,
+        "status": status,
+        "reason": reason,
+        "line": None,
+        "words": words,
         "settlement_id": None,
         "currency": None,
         "lines": None,
@@ -25,10 +33,8 @@ def verdict(reading: FileReading) -> dict:
         "signatures": 0,
         "unmapped": [],
         "journals": [],
+        "exceptions": [],
     }
-    if reading.version:
-        found |= _figures(reading.version)
-    return found | {"exceptions": _cases(reading)}
 
 
 def _figures(version: SettlementVersion) -> dict:

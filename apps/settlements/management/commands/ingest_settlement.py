@@ -11,6 +11,7 @@ from apps.integrations.files import store
 from apps.integrations.jobs import create, run_here
 from apps.integrations.models import Connection, JobState
 from apps.settlements.models import READ_FILE
+from apps.settlements.verdict import bare
 
 CHUNK = 1 << 20
 
@@ -31,17 +32,18 @@ class Command(BaseCommand):
             place = _connection(connection, entity)
         except Refused as fault:
             for path in files:
-                self.stdout.write(
-                    json.dumps({"file": str(path), "status": "refused", "reason": fault.code, "words": fault.words})
-                )
+                self.stdout.write(json.dumps(bare(str(path), "refused", fault.code, fault.words)))
             sys.exit(2)
         refused = False
         for path in files:
-            file = store(connection=place, name=path.name, chunks=_chunks(path), actor=None)
+            try:
+                file = store(connection=place, name=path.name, chunks=_chunks(path), actor=None)
+            except OSError as fault:
+                raise CommandError(f"{path} cannot be stored: {fault.strerror}.") from fault
             job = run_here(create(kind=READ_FILE, entity=place.entity, file=file))
             if job.state != JobState.DONE:
                 raise CommandError(f"{path}: {job.error or job.get_state_display()}")
-            self.stdout.write(json.dumps(job.result | {"file": str(path)}, ensure_ascii=False))
+            self.stdout.write(json.dumps(job.result | {"file": str(path)}))
             refused = refused or job.result["status"] == "refused"
         if refused:
             sys.exit(2)
@@ -49,6 +51,9 @@ class Command(BaseCommand):
 
 def _connection(name: str, entity: str | None) -> Connection:
     """The company named, else the connection's, else the only one, else refused with the list."""
+    longest = Connection._meta.get_field("name").max_length
+    if not 0 < len(name.strip()) <= longest:
+        raise Refused(f"--connection is a name of 1 to {longest} characters.", code="connection-unnamed")
     companies = list(Entity.objects.all())
     if entity is not None:
         company = next((company for company in companies if company.name == entity), None)
