@@ -74,6 +74,18 @@ def test_no_line_leaves_a_balanced_journal(entity, account):
             cursor.execute(statement)
 
 
+def test_a_temporary_table_of_the_same_name_hides_no_imbalance(entity, account):
+    booked = journal(entity)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE ledger_journalline (LIKE public.ledger_journalline) ON COMMIT DROP")
+        with refused("does not balance"):
+            cursor.execute(
+                "INSERT INTO public.ledger_journalline (journal_id, number, account_id, label, debit, credit)"
+                " VALUES (%s, 1, %s, 'x', 10, 0)",
+                [booked.pk, account.pk],
+            )
+
+
 def test_a_line_that_moves_leaves_no_journal_unbalanced(entity, account):
     first, second = journal(entity), journal(entity, key="stl:2:202610:1")
     for booked in (first, second):

@@ -2,8 +2,9 @@
 
 from django.db import migrations
 
+# The search path is fixed, so that no temporary table of the same name is looked at instead.
 BALANCE = """
-    CREATE FUNCTION ledger_journal_holds() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION ledger_journal_holds() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
     DECLARE
         checked text[] := CASE WHEN TG_TABLE_NAME = 'ledger_journal' THEN ARRAY[to_jsonb(NEW) ->> 'id']
                                ELSE ARRAY[to_jsonb(OLD) ->> 'journal_id', to_jsonb(NEW) ->> 'journal_id'] END;

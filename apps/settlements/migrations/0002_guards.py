@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import migrations
 
 ZONE = """
-    CREATE FUNCTION settlements_zone_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION settlements_zone_frozen() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
     BEGIN
         IF EXISTS (SELECT FROM settlements_settlement WHERE entity_id = NEW.id) THEN
             RAISE EXCEPTION 'The zone of % is frozen: its settlements are booked by months in %', OLD.name, OLD.zone
