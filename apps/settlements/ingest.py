@@ -224,4 +224,4 @@ def _says(version: SettlementVersion) -> str:
     if version.state == State.HELD:
         return gap
     ties = "They tie." if not version.difference else gap
-    return f"Another version of this settlement is here with other rows. {ties} The old version stays until a person chooses."
+    return f"Another version of this settlement is here with other rows. {ties} The version before it stays."

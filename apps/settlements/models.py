@@ -56,7 +56,7 @@ class SettlementVersion(models.Model):
     class State(models.TextChoices):
         TAKEN = "taken", "Taken"
         HELD = "held", "Held: does not tie"
-        CHANGED = "changed", "Changed: choose a version"
+        CHANGED = "changed", "Changed: other rows"
         SUPERSEDED = "superseded", "Superseded"
 
     settlement = models.ForeignKey(Settlement, models.PROTECT, related_name="versions")

@@ -335,7 +335,7 @@ def test_a_leg_without_tax_stops_its_journal_until_a_code_is_chosen(entity, priy
     )
     case = Case.objects.live().get()
     assert (case.type, case.subject) == ("ledger.tax-code-unmapped", "FBA fees | GB>DE")
-    assert case.kind.headline(case) == "FBA fees from GB to DE have no tax code"
+    assert case.kind.headline(case) == "No tax code for FBA fees from GB to DE"
     assert Journal.objects.get().state == "incomplete"
     assert "FBAPerUnitFulfillmentFee" in render_to_string("cases/tax_code.html", {"case": case})
     data = {"tax_code": TaxCode.objects.get(code="VAT0").pk, "since": "2024-08-01", "reason": "Zero-rated, see invoice"}

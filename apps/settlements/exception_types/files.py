@@ -268,11 +268,11 @@ CHANGED = register(ExceptionType(
     panel="cases/changed.html",
     actions=(PROCESS_AGAIN,),
     runbook=Runbook(
-        impact="The first version keeps its journals. Until somebody chooses, the new rows are in no journal.",
+        impact="The first version keeps its journals, and the new rows are in no journal.",
         steps=(
             "Compare lines and sums of both versions on this page.",
             "Ask who uploaded the second file and why: a settlement that Amazon has closed does not change.",
-            "Process again once the first version's journals may be replaced; keep the first where the second is damaged.",
+            "Download the settlement afresh and upload it. Where it equals one of the two, that one is right.",
         ),
         prevention="One person uploads settlements, or the connection fetches them.",
         escalate="To Amazon's seller support when two fresh downloads of one settlement differ.",

@@ -121,7 +121,7 @@ TAX_CODE_UNMAPPED = register(ExceptionType(
     floor=Decimal(50),
     respond_within=timedelta(days=2),
     detect=untaxed_legs,
-    headline=lambda case: f"{case.facts['tax_class']} from {case.facts['leg'].replace('>', ' to ')} have no tax code",
+    headline=lambda case: f"No tax code for {case.facts['tax_class']} from {case.facts['leg'].replace('>', ' to ')}",
     panel="cases/tax_code.html",
     actions=(CHOOSE_TAX_CODE,),
     runbook=Runbook(

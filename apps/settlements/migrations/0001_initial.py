@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('taken', 'Taken'), ('held', 'Held: does not tie'), ('changed', 'Changed: choose a version'), ('superseded', 'Superseded')], max_length=10)),
+                ('state', models.CharField(choices=[('taken', 'Taken'), ('held', 'Held: does not tie'), ('changed', 'Changed: other rows'), ('superseded', 'Superseded')], max_length=10)),
                 ('rows_hash', models.CharField(max_length=64)),
                 ('total', models.DecimalField(decimal_places=4, help_text='total-amount of the summary row', max_digits=18)),
                 ('sum', models.DecimalField(decimal_places=4, help_text='Sum of amount over all other lines', max_digits=18)),
