@@ -4,7 +4,7 @@ from datetime import date
 
 from django import template
 
-from apps.settlements import evidence
+from apps.settlements import evidence, residual
 
 register = template.Library()
 register.simple_tag(evidence.sample_lines)
@@ -12,6 +12,7 @@ register.simple_tag(evidence.suggestion)
 register.simple_tag(evidence.unequal_orders)
 register.simple_tag(evidence.rules_of_class)
 register.simple_tag(evidence.has_accounts)
+register.simple_tag(residual.suspects)
 
 
 @register.filter
