@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -19,6 +20,10 @@ from django.test.utils import setup_databases, teardown_databases
 
 from opsconsole.supervisor import die_with_parent
 from tests.samples import READ
+
+# A slow machine is no fault of the code: speed is measured by `make bench` alone.
+hypothesis.settings.register_profile("here", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("here")
 
 # "default" mirrors "owner" (see settings), and Django resets only what is no mirror.
 TransactionTestCase.databases = {"default", "owner"}

@@ -90,7 +90,7 @@ class Company:
             perform(case=case, action=action, actor=self.finance, data=data, digest=now_planned.digest)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.lists(operation, min_size=1, max_size=7))
 def test_scoped_sweeps_equal_a_full_sweep_and_every_journal_balances(operations_done):
     with transaction.atomic():  # each example on its own: what it leaves is rolled back
