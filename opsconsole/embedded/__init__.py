@@ -71,9 +71,10 @@ def _found_or_started(servers: Sequence[ModuleType]) -> dict[str, str]:
 @contextmanager
 def _alone(places: Places) -> Iterator[None]:
     """One process at a time starts or stops servers; the others wait, and find the work done."""
-    places.create()
+    places.make_home()
     with open(places.home / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        places.make_folders()
         yield
 
 

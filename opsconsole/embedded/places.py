@@ -106,8 +106,12 @@ class Places:
             options |= {"user": self.server_user.pw_uid, "group": self.server_user.pw_gid, "extra_groups": []}
         return options
 
-    def create(self) -> None:
+    def make_home(self) -> None:
+        """Where the lock lies, so many processes may come here at once."""
         own_folder(self.home, os.geteuid(), 0o711 if self.server_user else 0o700)
+
+    def make_folders(self) -> None:
+        """Under the lock: a folder that is made but not yet given to the servers' user would look like somebody else's."""
         for folder in (self.sockets, self.home / "valkey"):
             own_folder(folder, self.owner)
 

@@ -62,7 +62,7 @@ def test_stop_does_not_wait_for_open_connections(installation):
 
 
 def test_first_starts_at_the_same_time_meet_at_one_server(installation):
-    printed = [process.communicate(timeout=120)[0] for process in [installation.start(*ENSURE) for _ in range(4)]]
+    printed = [process.communicate(timeout=120)[0] for process in [installation.start(*ENSURE) for _ in range(8)]]
     assert len(set(printed)) == 1
     assert kept_after_remembering(json.loads(printed[0])) == "Tie-out"
 
