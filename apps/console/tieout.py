@@ -18,9 +18,9 @@ from apps.exceptions.models import Case
 from apps.ledger.models import Account, Journal, JournalLine, TaxClass
 from apps.ledger.rules import CLEARING, ROLE_NAMES
 from apps.settlements.models import FeeSignature, FileReading, Settlement, SettlementVersion
+from apps.settlements.verdict import cases_about
 
 State = SettlementVersion.State
-BALANCE_SHEET = (Account.Kind.ASSET, Account.Kind.LIABILITY)
 
 
 @dataclass(frozen=True)
@@ -188,10 +188,6 @@ def _checks(version: SettlementVersion, rows: list[SignatureRow], journals: list
 
 
 def _cases(request: HttpRequest, settlement: Settlement, version: SettlementVersion) -> list[Case]:
-    """Live cases about the settlement itself or a fee of it, by rank."""
-    keys = FeeSignature.objects.filter(rollups__version=version).values("key")
-    about = Q(type__startswith="settlement.", subject=settlement.settlement_id) | Q(
-        type="settlement.fee-unmapped", subject__in=keys
-    )
-    visible = Case.objects.visible_to(request.user).live().filter(about, entity=settlement.entity_id)
+    """Live cases about the version, by rank."""
+    visible = Case.objects.visible_to(request.user).live().filter(cases_about(version), entity=settlement.entity_id)
     return list(visible.select_related("claimed_by").by_rank()[:50])

@@ -1,5 +1,6 @@
 """What an exception type, a finding, an action and a preview are (architecture.md section 3). Types register themselves."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,11 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     due_at: datetime | None = None
+
+
+def digest(*inputs: object) -> str:
+    """Binds a preview to its doing: over all that the plan depends on, values and dataclasses in a fixed order."""
+    return hashlib.sha256("\x1f".join(repr(each) for each in inputs).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

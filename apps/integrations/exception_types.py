@@ -1,30 +1,21 @@
 """job.stuck: work whose worker went silent again and again."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.db.models import Prefetch
 
 from apps.core.models import User
 from apps.core.permissions import RUN_JOBS, Team
+from apps.exceptions.forms import ReasonForm
 from apps.exceptions.models import Case, Diagnosis
-from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, register
+from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.integrations import jobs, operations
 from apps.integrations.models import Attempt, Job, JobState
 
 ATTEMPTS_SHOWN = 10
-
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(label="Reason, for the audit trail", max_length=240)
-
-    def __init__(self, case: Case, actor: User, data: dict[str, Any] | None = None):
-        super().__init__(data)
 
 
 def stuck_jobs(scope: Scope) -> Iterator[Finding]:
@@ -73,8 +64,8 @@ def headline(case: Case) -> str:
 def _planner(effect: str, says: str) -> Callable[[Case, User, dict[str, Any]], Plan]:
     def plan(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         job = _job(case)
-        inputs = [job.pk, job.state, job.attempts_made, job.leases_lost]
-        return Plan(effect=effect, says=says, digest=hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
+        seen = digest(job.pk, job.state, job.attempts_made, job.leases_lost)
+        return Plan(effect=effect, says=says, digest=seen)
 
     return plan
 

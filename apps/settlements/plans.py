@@ -1,6 +1,5 @@
 """What a change of the mapping would do to the drafts, computed from roll-ups (architecture.md section 3)."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -108,11 +107,6 @@ def compare(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -
         freed=dict(freed),
         blocked=dict(blocked),
     )
-
-
-def digest(*inputs: object) -> str:
-    """Over all that a plan depends on. The inputs are dataclasses and lists of them in a fixed order."""
-    return hashlib.sha256("\x1f".join(repr(each) for each in inputs).encode()).hexdigest()
 
 
 def _currencies(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[CurrencyChange]:

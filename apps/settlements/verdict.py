@@ -81,19 +81,23 @@ def _unmapped(version: SettlementVersion) -> list[dict]:
     )
 
 
+def cases_about(version: SettlementVersion) -> Q:
+    """What selects the cases of a version's company that are about it: its settlement, its columns, its fees, their tax."""
+    settlement_id = version.settlement.settlement_id
+    columns = [column_subject(version.file.connection, name) for name in version.extra_columns]
+    keys = FeeSignature.objects.filter(rollups__version=version).values("key")
+    return (
+        Q(type__startswith="settlement.", subject=settlement_id)
+        | Q(type="settlement.column-unknown", subject__in=columns)
+        | Q(type="settlement.fee-unmapped", subject__in=keys)
+        | Q(type="ledger.tax-code-unmapped", facts__settlements__contains=[{"settlement_id": settlement_id}])
+    )
+
+
 def _cases(reading: FileReading) -> list[dict]:
     """Live cases that the file opened or belongs to."""
-    connection = reading.file.connection
     about = Q(type="file.layout-unknown", subject=reading.file.sha256)
-    if version := reading.version:
-        settlement_id = version.settlement.settlement_id
-        keys = FeeSignature.objects.filter(rollups__version=version).values("key")
-        about |= Q(type__startswith="settlement.", subject=settlement_id)
-        about |= Q(
-            type="settlement.column-unknown",
-            subject__in=[column_subject(connection, name) for name in version.extra_columns],
-        )
-        about |= Q(type="settlement.fee-unmapped", subject__in=keys)
-        about |= Q(type="ledger.tax-code-unmapped", facts__settlements__contains=[{"settlement_id": settlement_id}])
-    cases = Case.objects.live().filter(about, entity=connection.entity_id).by_rank()
+    if reading.version:
+        about |= cases_about(reading.version)
+    cases = Case.objects.live().filter(about, entity=reading.file.connection.entity_id).by_rank()
     return [{"code": case.type, "subject": case.subject} for case in cases]

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from apps.core.permissions import Role
 from apps.integrations.models import Connection
-from apps.ledger.models import Journal
+from apps.ledger.models import Journal, TaxRule
 from apps.settlements.charts import apply_chart
 from apps.settlements.models import OrderLeg, SettlementVersion
 from tests.console.conftest import Company, signed_in
@@ -151,3 +151,10 @@ def test_a_signature_names_the_rule_that_wins_and_those_that_lose(ours: Company)
     unmapped = ours.entity.signatures.get(amount_description="NewReturnFee")
     page = ours.client(Role.FINANCE).get(reverse("signature", args=[unmapped.pk]))
     assert "has no account" in Page(page).heading and "No rule matches" in page.content.decode()
+
+
+def test_a_missing_tax_code_stands_among_what_stops_the_settlement(client, place):
+    TaxRule.objects.filter(tax_class__entity=place.entity, tax_class__name="FBA fees").delete()
+    take(place, File(lines=(line("-9.80", amount_type="ItemFees", amount_description="FBAPerUnitFulfillmentFee"),)))
+    page = client.get(reverse("settlement", args=["30000000001"])).content.decode()
+    assert "No tax code for FBA fees from GB to GB" in page

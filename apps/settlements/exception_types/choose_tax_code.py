@@ -12,11 +12,11 @@ from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES
 from apps.exceptions.models import Case
-from apps.exceptions.types import Action, Plan
+from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import TaxClass, TaxCode
 from apps.ledger.rules import Books, TaxRule
 from apps.settlements import journals, operations
-from apps.settlements.plans import compare, digest
+from apps.settlements.plans import compare
 from apps.settlements.resolutions import lock_mapping
 
 

@@ -1,6 +1,5 @@
 """What stops a whole file: it cannot be read, does not tie, came with other rows, or has a column that nobody knows."""
 
-import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -11,8 +10,9 @@ from django import forms
 from apps.core.models import AuditEntry, User
 from apps.core.money import ZERO, plain, words
 from apps.core.permissions import MAP_FEES, TAKE_FILES, Team
+from apps.exceptions.forms import ReasonForm
 from apps.exceptions.models import Case, Diagnosis
-from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, register
+from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.integrations.jobs import enqueue
 from apps.integrations.models import Connection
 from apps.settlements.models import READ_FILE, AcceptedColumn, FileReading, SettlementVersion
@@ -22,10 +22,6 @@ State = SettlementVersion.State
 
 def column_subject(connection: Connection, name: str) -> str:
     return f"{connection.name} | {name}"
-
-
-def _digest(*inputs: object) -> str:
-    return hashlib.sha256("\x1f".join(map(str, inputs)).encode()).hexdigest()
 
 
 def _no_form(case: Case, actor: User, data=None) -> forms.Form:
@@ -43,7 +39,7 @@ def _preview_again(case: Case, actor: User, cleaned: dict) -> Plan:
     return Plan(
         effect="Process the file again",
         says=f"Reads {reading.file.name} from its raw copy, as it came. Nothing is downloaded. The verdict replaces this one.",
-        digest=_digest(reading.pk, reading.read_at.isoformat()),
+        digest=digest(reading.pk, reading.read_at.isoformat()),
     )
 
 
@@ -194,7 +190,7 @@ def _preview_accept(case: Case, actor: User, cleaned: dict) -> Plan:
     return Plan(
         effect=f"Accept the column {facts['column']}",
         says=f"Files of {facts['connection']} with it raise nothing more. Its data stays in the raw files; no figure changes.",
-        digest=_digest(case.subject, len(facts["settlements"])),
+        digest=digest(case.subject, len(facts["settlements"])),
     )
 
 
@@ -212,15 +208,11 @@ def _run_accept(case: Case, actor: User, cleaned: dict) -> str:
     return f"Accepted. Files with {column} raise nothing more."
 
 
-class AcceptForm(forms.Form):
-    reason = forms.CharField(label="Reason, for the audit trail", max_length=240)
-
-
 ACCEPT_COLUMN = Action(
     name="accept-column",
     label="Accept the column",
     permission=MAP_FEES,
-    form=lambda case, actor, data=None: AcceptForm(data),
+    form=ReasonForm,
     preview=_preview_accept,
     run=_run_accept,
     clears=("settlement.column-unknown",),

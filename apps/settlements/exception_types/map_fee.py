@@ -13,12 +13,12 @@ from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES
 from apps.exceptions.models import Case
-from apps.exceptions.types import Action, Plan
+from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import Account, TaxClass
 from apps.ledger.rules import Portion
 from apps.settlements import journals, operations
 from apps.settlements.models import FeeSignature, RollUp, Treatment
-from apps.settlements.plans import Comparison, compare, digest, sums
+from apps.settlements.plans import Comparison, compare, sums
 from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, rules_of
 from apps.settlements.rules import (
     Rule,

@@ -152,7 +152,7 @@ FACILITATOR_NOT_ZERO = register(ExceptionType(
         steps=(
             "Look at the orders below: each has tax and withheld tax that differ.",
             "If a tax line of such an order is unmapped, map it: the rest goes with it.",
-            "If a rule sends your own tax to the facilitator account, or withheld tax elsewhere, correct that rule.",
+            "If a rule sends your own tax to the facilitator account, or withheld tax elsewhere, GL mapping names it.",
             "If the file lacks withheld lines, download it again and compare. The case ends at a rest of zero.",
         ),
         prevention="Keep the chart's rules for Tax and ItemWithheldTax: they follow who owes the tax, order by order.",
