@@ -88,12 +88,16 @@ class EntityQuerySet(models.QuerySet["Entity"]):
 
 
 class Entity(models.Model):
-    """A legal company. Its zone decides the accounting month and is frozen after its first settlement."""
+    """A legal company. Its zone decides the accounting month and is frozen after its first settlement.
+
+    `one_person`: who changed a mapping may approve the journals it is in. For companies without a second person in finance.
+    """
 
     name = models.CharField(max_length=120, unique=True)
     country = models.CharField(max_length=2, help_text="ISO 3166, e.g. GB")
     zone = models.CharField(max_length=64, validators=[validate_zone])
     base_currency = models.CharField(max_length=3)
+    one_person = models.BooleanField(default=False)
 
     objects = EntityQuerySet.as_manager()
 

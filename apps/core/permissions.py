@@ -39,6 +39,11 @@ READ_MONEY = _permission("money.read", "read settlements and journals", Role.FIN
 TAKE_FILES = _permission("files.take", "upload files", Role.FINANCE, Role.ADMIN)
 MAP_FEES = _permission("fees.map", "map fees to accounts", Role.FINANCE)
 APPLY_CHART = _permission("chart.apply", "apply a chart of accounts", Role.FINANCE, Role.ADMIN)
+APPROVE_JOURNALS = _permission("journals.approve", "approve journals", Role.FINANCE)
+EXPORT_JOURNALS = _permission("journals.export", "export journals", Role.FINANCE)
+LOCK_PERIODS = _permission("periods.lock", "lock months or ask for one to be unlocked", Role.FINANCE)
+CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else asked for", Role.FINANCE, Role.ADMIN)
+SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
 

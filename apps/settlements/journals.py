@@ -175,8 +175,8 @@ def _write(entity: Entity, payouts: list[Payout]) -> None:
     )
     SettlementJournal.objects.bulk_create(
         [
-            SettlementJournal(version=payout.version, journal=journal)
-            for (payout, _), journal in zip(drafts, journals, strict=True)
+            SettlementJournal(version=payout.version, journal=journal, month=draft.period)
+            for (payout, draft), journal in zip(drafts, journals, strict=True)
         ],
         batch_size=BATCH,
         update_conflicts=True,

@@ -215,11 +215,19 @@ class OrderLeg(models.Model):
         constraints = [models.UniqueConstraint(fields=["connection", "order_id"], name="one_leg_per_order")]
 
 
+class FeeRuleQuerySet(models.QuerySet["FeeRule"]):
+    def in_force(self) -> "FeeRuleQuerySet":
+        """Those that map something on some day: neither cut to nothing nor undone."""
+        return self.filter(period__isempty=False)
+
+
 class FeeRule(models.Model):
     """Maps the signatures that its patterns match to an account. An empty pattern field matches anything; "*" at the end of a
     description matches any ending. Case and surrounding blanks do not matter. The most specific rule wins (rules.py).
 
-    `tax_class` empty: the amount carries no fee tax.
+    `tax_class` empty: the amount carries no fee tax. A rule is never edited but for its period: a later version of the same
+    pattern cuts it (`cut_by`), down to nothing where it takes its whole place. A version without an account says that the
+    mapping was undone; its period is empty.
     """
 
     entity = models.ForeignKey(Entity, models.PROTECT, related_name="fee_rules")
@@ -229,15 +237,19 @@ class FeeRule(models.Model):
     amount_description = models.CharField(max_length=240, blank=True)
     treatment = models.CharField(max_length=12, blank=True, choices=Treatment)
     period = DateRangeField()
-    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    account = models.ForeignKey(Account, models.PROTECT, null=True, related_name="+")
     tax_class = models.ForeignKey(TaxClass, models.PROTECT, null=True, related_name="+")
     source = models.CharField(max_length=20, help_text="chart:uk, or person")
     reason = models.CharField(max_length=240, blank=True)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     made_at = models.DateTimeField(db_default=Now())
+    cut_by = models.ForeignKey("self", models.PROTECT, null=True, related_name="cuts")
+
+    objects = FeeRuleQuerySet.as_manager()
 
     class Meta:
         constraints = [
+            models.CheckConstraint(condition=Q(account__isnull=False) | Q(period__isempty=True), name="rule_has_account"),
             ExclusionConstraint(
                 name="one_rule_per_pattern_at_a_time",
                 expressions=[
@@ -275,23 +287,30 @@ class Resolution(models.Model):
 
 
 class SettlementJournal(models.Model):
-    """Which journal books which month of which version."""
+    """What a journal books: a month of a version of a settlement. `number` 1 is all of it, each later one a difference.
+
+    `parts_hash` is over what its lines are made of, so that building it again writes nothing where nothing changed.
+    """
 
     version = models.ForeignKey(SettlementVersion, models.PROTECT, related_name="journals")
     journal = models.OneToOneField(Journal, models.CASCADE, related_name="of_settlement")
+    month = models.DateField()
+    number = models.PositiveIntegerField(default=1)
+    parts_hash = models.CharField(max_length=64)
 
 
 class JournalPart(models.Model):
     """What a journal line is made of: one signature on one leg, gross. The way down from a figure to its lines.
 
-    `default_leg` says that the leg was not known and the tax class's default was taken.
+    `default_leg` says that the leg was not known and the tax class's default was taken. In a correction, lines and amount
+    are the difference: lines that left an account count below zero.
     """
 
     journal_line = models.ForeignKey(JournalLine, models.CASCADE, related_name="parts")
     signature = models.ForeignKey(FeeSignature, models.PROTECT, related_name="+")
     leg = models.CharField(max_length=5, blank=True)
     default_leg = models.BooleanField(default=False)
-    lines = models.PositiveIntegerField()
+    lines = models.IntegerField()
     amount = models.DecimalField(max_digits=18, decimal_places=4)
 
 
@@ -305,3 +324,42 @@ class AcceptedColumn(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connection", "name"], name="column_accepted_once")]
+
+
+class ReserveChain(models.Model):
+    """Settlements of a connection and currency that hand their reserve on, one to the next. One account can run several at
+
+    once. Proposed by the system, confirmed by a person; `opening` is the reserve before its first settlement, once confirmed.
+    """
+
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="chains")
+    currency = models.CharField(max_length=3)
+    name = models.CharField(max_length=120, help_text="The marketplaces, e.g. Amazon.co.uk")
+    confirmed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    confirmed_at = models.DateTimeField(null=True)
+    opening = models.DecimalField(max_digits=18, decimal_places=4, null=True)
+    opening_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    opening_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["connection", "currency", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "currency", "name"], name="one_chain_per_name"),
+            models.CheckConstraint(
+                condition=Q(confirmed_by=None, confirmed_at=None) | Q(confirmed_by__isnull=False, confirmed_at__isnull=False),
+                name="chain_confirmed_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(opening=None, opening_by=None, opening_at=None)
+                | Q(opening__isnull=False, opening_by__isnull=False, opening_at__isnull=False),
+                name="opening_confirmed_by_somebody",
+            ),
+        ]
+
+
+class ChainLink(models.Model):
+    """That a settlement belongs to a chain. `placed_by` is the person who put it there; nobody: proposed."""
+
+    settlement = models.OneToOneField(Settlement, models.PROTECT, related_name="link")
+    chain = models.ForeignKey(ReserveChain, models.PROTECT, related_name="links")
+    placed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")

@@ -30,7 +30,7 @@ def range_of(span: Span) -> DateRange:
 
 def rules_of(entity: Entity) -> list[Rule]:
     """The company's mapping rules as apps.settlements.rules compares them."""
-    return [as_rule(row) for row in FeeRule.objects.filter(entity=entity)]
+    return [as_rule(row) for row in FeeRule.objects.in_force().filter(entity=entity)]
 
 
 def as_rule(row: FeeRule) -> Rule:
