@@ -96,18 +96,14 @@ def perform(*, case: Case, action: Action, actor: User, data: Any, digest: str) 
     except DetectorFailed as failure:
         log.exception("The detector of %s failed, so %s of case %s was undone", failure.kind.code, action.name, case.pk)
         raise
-
-    def sweep_the_rest() -> None:
-        tasks.sweep_entity_task.delay(case.entity_id)
-
-    transaction.on_commit(sweep_the_rest, robust=True)  # without a broker the regular sweep finds it
+    sweep_soon(case.entity_id)
     return outcome
 
 
 def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str) -> Outcome:
     # Actions in one company take turns, so that no other one comes between this plan and what is done. The lock of the
     # case itself comes with the sweep, after the facts are written: see apps.exceptions.sweep.
-    _take_turn(case.entity_id)
+    take_turn(case.entity_id)
     case = Case.objects.select_related("entity").get(pk=case.pk)
     form, now_planned = plan(case=case, action=action, actor=actor, data=data)
     if now_planned is None:
@@ -219,9 +215,15 @@ def note(*, case: Case, actor: User, text: str) -> AuditEntry:
     )
 
 
-def _take_turn(entity_id: int) -> None:
+def take_turn(entity_id: int) -> None:
+    """Wait until no other person's previewed change of this company is being done; held to the end of the transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"actions in {entity_id}"])
+
+
+def sweep_soon(entity_id: int) -> None:
+    """Have every type looked at after the transaction. Without a broker the regular sweep does it."""
+    transaction.on_commit(lambda: tasks.sweep_entity_task.delay(entity_id), robust=True)
 
 
 def _for_move(case: Case, actor: User) -> Case:
