@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from hashlib import sha256
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
@@ -103,6 +104,12 @@ class Books:
     roles: Mapping[str, int]
     tax_classes: Mapping[int, TaxClass]
     tax_codes: Mapping[int, TaxCode]
+
+    @property
+    def tax_days(self) -> set[date]:
+        """Those on which a tax rule begins or has ended."""
+        rules = [rule for found in self.tax_classes.values() for rule in found.rules]
+        return {day for rule in rules for day in (rule.since, rule.until) if day}
 
     def has_role(self, account: int, role: str) -> bool:
         return self.roles.get(role) == account
@@ -201,10 +208,23 @@ def drafts(portions: Iterable[Portion], *, end: date, books: Books, round_half_u
     last.dated = end
     last.lines.append(_role_line(CLEARING, -_balance(last), books))
     for draft in (*earlier, last):
-        draft.lines.sort(
-            key=lambda line: (line.account is None, books.codes.get(line.account, ""), line.label, line.tax_code or 0)
-        )
+        draft.lines = in_order(draft.lines, books)
     return [*earlier, last]
+
+
+def in_order(lines: Iterable[Line], books: Books) -> list[Line]:
+    """By account code, what has no account last."""
+    return sorted(
+        lines, key=lambda line: (line.account is None, books.codes.get(line.account, ""), line.label, line.tax_code or 0)
+    )
+
+
+def fingerprint(period: date, dated: date, lines: Iterable[Line]) -> str:
+    """Of all that a journal says: what an approval is bound to. sha256 in hex; amounts to the last stored decimal."""
+    said = [period.isoformat(), dated.isoformat()]
+    for line in lines:
+        said += [str(line.account), str(line.tax_code), line.label, f"{line.amount + ZERO:.4f}"]
+    return sha256("\x1f".join(said).encode()).hexdigest()
 
 
 def _month(month: date, portions: list[Portion], books: Books, round_half_up: Rounding) -> Draft:

@@ -79,7 +79,9 @@ def apply_chart(*, chart: str, entity: Entity, actor: User) -> Applied:
         after={"chart": chart, "added": applied.added, "left alone": applied.left_alone},
     )
     resolve(entity, None)
-    journals.rebuild([version.pk for version in journals.buildable(entity)])
+    journals.rebuild(
+        [version.pk for version in journals.buildable(entity)], because=f"{actor.name} applied chart {chart}."
+    )
     sweep_each({code: Scope(entity=entity) for code in SWEPT})
     return applied
 

@@ -100,7 +100,7 @@ def _take(
     legs.reroll([version.pk])
     if loaded.new_signatures:
         resolutions.resolve(entity, loaded.new_signatures)
-    journals.rebuild([version.pk])
+    journals.rebuild([version.pk], because=f"{file.name} was read.")
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,

@@ -269,6 +269,10 @@ class FeeRule(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        parts = (self.transaction_type, self.amount_type, self.amount_description, self.marketplace, self.treatment)
+        return " / ".join(part for part in parts if part) or "everything"
+
 
 class Resolution(models.Model):
     """The rule that wins for a signature in a period. Recomputed for just the signatures that a rule change touches."""

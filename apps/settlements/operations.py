@@ -96,7 +96,7 @@ def map_fee(
     waiting = _waiting(matched)
     changed = resolve(entity, matched)
     versions = [version.pk for version in journals.buildable(entity).filter(rollups__signature__in=changed).distinct()]
-    journals.rebuild(versions)
+    journals.rebuild(versions, because=f"{actor.name} mapped {row} to {account.code}.")
     mapped = Mapped(rule=row, lines=waiting - _waiting(matched), settlements=len(versions))
     AuditEntry.objects.record(
         actor=actor,
@@ -135,7 +135,10 @@ def choose_tax_code(
     lock_mapping(entity.pk)
     row = new_tax_rule(tax_class=tax_class, leg=leg, tax_code=tax_code, since=since)
     row.save()
-    journals.rebuild([version.pk for version in journals.using_class(entity, tax_class)])
+    journals.rebuild(
+        [version.pk for version in journals.using_class(entity, tax_class)],
+        because=f"{actor.name} gave {tax_class} from {leg} the tax code {tax_code}.",
+    )
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,
@@ -188,7 +191,7 @@ def load_order_legs(*, connection: Connection, rows: Sequence[legs.Leg], actor: 
         )
     if versions:
         legs.reroll(versions)
-        journals.rebuild(versions)
+        journals.rebuild(versions, because=f"Where {len(changed):,} orders were shipped from and to became known.")
         sweep_each({code: Scope(entity=entity) for code in TAX_TYPES})
     return loaded
 

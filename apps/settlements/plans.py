@@ -11,8 +11,10 @@ from apps.core.money import ZERO, words
 from apps.exceptions.models import Case
 from apps.ledger.models import Account
 from apps.ledger.rules import Line
-from apps.settlements.journals import Payout
+from apps.settlements.facts import Facts
+from apps.settlements.journals import Payout, Spans, returned
 from apps.settlements.models import FeeSignature
+from apps.settlements.writing import Entry
 
 NO_ACCOUNT = "No account"
 STOPPING = ("settlement.fee-unmapped", "ledger.tax-code-unmapped")
@@ -56,6 +58,25 @@ class PayoutChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CorrectionLine:
+    """Debit or credit of an account, in words; the other one is empty."""
+
+    name: str
+    debit: str
+    credit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A journal of the difference to what has left: which month it corrects, and in which one it is posted."""
+
+    key: str
+    month: date
+    posted: date
+    lines: list[CorrectionLine]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The drafts now and then. Money per currency, never added across currencies."""
 
@@ -65,12 +86,21 @@ class Comparison:
     currencies: list[CurrencyChange]
     payouts: list[PayoutChange]
     journals: int
+    corrections: list[Correction] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
     freed: dict[str, Decimal] = field(default_factory=dict)
     blocked: dict[str, Decimal] = field(default_factory=dict)
 
     @property
     def freed_words(self) -> str:
         return sums(self.freed)
+
+    @property
+    def effect(self) -> str:
+        """Finishes a button: "rebuild 3 journals and write 1 correction"."""
+        counts = [("rebuild", "journal", self.journals), ("write", "correction", len(self.corrections))]
+        said = [f"{verb} {count} {noun}{'' if count == 1 else 's'}" for verb, noun, count in counts if count]
+        return " and ".join(said) or "change no journal"
 
     @property
     def blocked_words(self) -> str:
@@ -81,8 +111,14 @@ def sums(amounts: dict[str, Decimal]) -> str:
     return " + ".join(words(amount, currency) for currency, amount in sorted(amounts.items())) or "nothing"
 
 
-def compare(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
+def days_of(spans: Spans) -> set[date]:
+    """On which a proposed rule begins or ends."""
+    return {day for found in spans.values() for span, _ in found for day in (span.since, span.until) if day}
+
+
+def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
     """Of the same payouts, by today's rules and by the changed ones. A line counts where its cell gets an account."""
+    entity = facts.entity
     lines, moved, gross = 0, 0, defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
         for was, now in zip(old.cells, new.cells, strict=True):
@@ -103,7 +139,9 @@ def compare(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -
         moved=moved,
         currencies=_currencies(entity, before, after),
         payouts=_payouts(entity, after),
-        journals=sum(len(payout.drafts) for payout in after),
+        journals=sum(entry.corrects is None for payout in after for entry in payout.entries),
+        corrections=_corrections(entity, before, after),
+        returned=returned(facts, after),
         freed=dict(freed),
         blocked=dict(blocked),
     )
@@ -137,6 +175,31 @@ def _currencies(entity: Entity, before: Sequence[Payout], after: Sequence[Payout
                 )
             )
     return found
+
+
+def _corrections(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[Correction]:
+    """Those that would come or change."""
+    accounts = {account.pk: str(account) for account in Account.objects.filter(entity=entity)}
+    known = {entry.key: entry.lines_hash for payout in before for entry in payout.entries}
+    entries = [entry for payout in after for entry in payout.entries if entry.corrects is not None]
+    return [_correction(entry, accounts) for entry in entries if known.get(entry.key) != entry.lines_hash]
+
+
+def _correction(entry: Entry, accounts: dict[int, str]) -> Correction:
+    currency = entry.version.settlement.currency
+    return Correction(
+        key=entry.key,
+        month=entry.month,
+        posted=entry.period,
+        lines=[
+            CorrectionLine(
+                name=accounts[line.account] if line.account else line.label,
+                debit=words(line.debit, currency) if line.debit else "",
+                credit=words(line.credit, currency) if line.credit else "",
+            )
+            for line in entry.draft.lines
+        ],
+    )
 
 
 def _balances(payouts: Sequence[Payout]) -> dict[str, dict[int | None, Decimal]]:

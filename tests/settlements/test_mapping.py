@@ -93,7 +93,7 @@ def settle(entity, settlement_id: str, cells: list[tuple], *, currency="GBP", en
             debit=max(-value, 0),
         )
     resolve(entity, None)
-    journals.rebuild([version.pk])
+    journals.rebuild([version.pk], because="A test built it.")
     sweep_entity(entity)
     return version
 
@@ -313,7 +313,7 @@ def test_rebuilding_keeps_the_journals_and_every_figure(stopped, entity):
         )
 
     before = shown()
-    journals.rebuild([version.pk for version in SettlementVersion.objects.all()])
+    journals.rebuild([version.pk for version in SettlementVersion.objects.all()], because="A test built it.")
     assert shown() == before
 
 
@@ -321,7 +321,7 @@ def test_a_version_that_is_taken_no_longer_loses_its_drafts(stopped):
     version = SettlementVersion.objects.get(settlement__settlement_id="11924306741")
     version.state = "superseded"
     version.save()
-    journals.rebuild([version.pk])
+    journals.rebuild([version.pk], because="A test built it.")
     assert not Journal.objects.filter(key__startswith="stl:11924306741").exists()
 
 

@@ -16,6 +16,7 @@ from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import TaxClass, TaxCode
 from apps.ledger.rules import Books, TaxRule
 from apps.settlements import journals, operations
+from apps.settlements.facts import read
 from apps.settlements.plans import compare
 from apps.settlements.resolutions import lock_mapping
 
@@ -53,19 +54,18 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     if connection.in_atomic_block:  # inside perform nothing may change between the plan and the deed
         lock_mapping(entity.pk)
     versions = list(journals.using_class(entity, cleaned["tax_class"]))
-    books = journals.books_of(entity)
     row = operations.new_tax_rule(**_rule_fields(cleaned))
-    taxed = _with_rule(books, row.tax_class_id, TaxRule(row.leg, row.period.lower, row.period.upper, row.tax_code_id))
-    before = journals.compute(entity, versions, books=books)
-    after = journals.compute(entity, versions, books=taxed)
-    comparison = compare(entity, before, after)
-    count = comparison.journals
+    facts = read(entity, versions, cuts=[day for day in (row.period.lower, row.period.upper) if day])
+    taxed = _with_rule(facts.books, row.tax_class_id, TaxRule(row.leg, row.period.lower, row.period.upper, row.tax_code_id))
+    before = journals.compute(facts)
+    after = journals.compute(facts, books=taxed)
+    comparison = compare(facts, before, after)
     freed = f" Frees {comparison.freed_words}." if comparison.freed else ""
     leg = cleaned["leg"].replace(">", " to ")
     return Plan(
-        effect=f"Use {cleaned['tax_code']} and rebuild {count} journal{'' if count == 1 else 's'}",
+        effect=f"Use {cleaned['tax_code']} and {comparison.effect}",
         says=f"{cleaned['tax_class']} from {leg} carry {cleaned['tax_code']}.{freed} All of it or none of it.",
-        digest=digest(row.tax_class_id, row.leg, row.period, row.tax_code_id, books, before),
+        digest=digest(row.tax_class_id, row.leg, row.period, row.tax_code_id, facts.books, before),
         detail={"comparison": comparison},
     )
 

@@ -17,8 +17,9 @@ from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import Account, TaxClass
 from apps.ledger.rules import Portion
 from apps.settlements import journals, operations
+from apps.settlements.facts import read
 from apps.settlements.models import FeeSignature, RollUp, Treatment
-from apps.settlements.plans import Comparison, compare, sums
+from apps.settlements.plans import Comparison, compare, days_of, sums
 from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, rules_of
 from apps.settlements.rules import (
     Rule,
@@ -149,10 +150,10 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     matched = matched_by(entity, proposed)
     spans = _changed_spans(rules, proposed, matched)
     versions = list(journals.buildable(entity).filter(rollups__signature__in=spans).distinct())
-    books = journals.books_of(entity)
-    before = journals.compute(entity, versions, books=books)
-    after = journals.compute(entity, versions, books=books, spans=spans)
-    comparison = compare(entity, before, after)
+    facts = read(entity, versions, cuts=days_of(spans))
+    before = journals.compute(facts)
+    after = journals.compute(facts, spans=spans)
+    comparison = compare(facts, before, after)
     cells = [cell for payout in after for cell in payout.cells if cell.cause in spans]
     detail = MapFeePlan(
         comparison=comparison,
@@ -161,13 +162,13 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         overlaps=_overlaps(rules, proposed, matched),
         warnings=_warnings(cleaned["account"], cells),
     )
-    count, journal_count = comparison.lines, comparison.journals
+    count = comparison.lines
     lines = f"{count:,} line{'' if count == 1 else 's'} ({sums(comparison.gross)})"
     freed = f" and frees {comparison.freed_words}" if comparison.freed else ""
     return Plan(
-        effect=f"Map the fee and rebuild {journal_count} journal{'' if journal_count == 1 else 's'}",
+        effect=f"Map the fee and {comparison.effect}",
         says=f"Maps {lines} to {cleaned['account'].code}{freed}. One step: all of it or none of it.",
-        digest=digest(proposed, sorted(rules, key=lambda rule: rule.id), books, before),
+        digest=digest(proposed, sorted(rules, key=lambda rule: rule.id), facts.books, before),
         detail={"map": detail},
     )
 

@@ -1,0 +1,70 @@
+"""What is still to be booked where journals have left already: only the difference (architecture.md section 7). Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from apps.ledger.rules import RESERVE, ZERO, Books, Draft, Line, Part, in_order, month_end
+
+Place = tuple[int | None, int | None, str]
+"""Where money is booked: account, tax code, and what else keeps lines apart."""
+Origin = tuple[Place, int, str, bool]
+"""A place and what is booked there: cause, leg, whether the leg is the default."""
+
+
+@dataclass
+class Booked:
+    """What the exported journals of one month of a payout book in sum. `newest` is the id of the last of them."""
+
+    number: int
+    newest: int
+    default_leg_lines: int = 0
+    default_leg_amount: Decimal = ZERO
+    amounts: dict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    parts: dict[Origin, tuple[int, Decimal]] = field(default_factory=dict)
+    labels: dict[Place, str] = field(default_factory=dict)
+
+
+def place_of(account: int | None, tax_code: int | None, label: str, books: Books) -> Place:
+    """An account's name may change, so it does not keep lines apart; a missing account and the reserve's two sides do."""
+    named = account is None or books.has_role(account, RESERVE)
+    return account, tax_code, label if named else ""
+
+
+def difference(month: date, wanted: Draft | None, booked: Booked, books: Books) -> Draft:
+    """What makes the booked journals say what they should. `wanted` None: nothing of the month is left.
+
+    Without lines where the money agrees. In its parts, lines and money that left a place count below zero.
+    """
+    lines = {place_of(line.account, line.tax_code, line.label, books): line for line in (wanted.lines if wanted else ())}
+    found = []
+    for place in lines.keys() | booked.amounts.keys():
+        line = lines.get(place)
+        amount = (line.amount if line else ZERO) - booked.amounts.get(place, ZERO)
+        if amount:
+            account, tax_code, _ = place
+            label = line.label if line else booked.labels[place]
+            parts = _parts(place, line.parts if line else (), booked)
+            missing = line.missing_tax if line else ""
+            found.append(Line(account, label, tax_code, missing_tax=missing, amount=amount, parts=parts))
+    return Draft(
+        period=month,
+        dated=wanted.dated if wanted else month_end(month),
+        lines=in_order(found, books),
+        default_leg_lines=max((wanted.default_leg_lines if wanted else 0) - booked.default_leg_lines, 0),
+        default_leg_amount=max((wanted.default_leg_amount if wanted else ZERO) - booked.default_leg_amount, ZERO),
+    )
+
+
+def _parts(place: Place, wanted: Iterable[Part], booked: Booked) -> list[Part]:
+    now = {(place, part.cause, part.leg, part.default_leg): (part.lines, part.amount) for part in wanted}
+    then = {origin: figures for origin, figures in booked.parts.items() if origin[0] == place}
+    found = []
+    for origin in sorted(now.keys() | then.keys(), key=lambda origin: origin[1:]):
+        (lines, amount), (had_lines, had_amount) = now.get(origin, (0, ZERO)), then.get(origin, (0, ZERO))
+        if (lines, amount) != (had_lines, had_amount):
+            _, cause, leg, default_leg = origin
+            found.append(Part(cause, leg, default_leg, lines - had_lines, amount - had_amount))
+    return found
