@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from apps.core.errors import Refused
+from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
-from apps.core.permissions import Role
+from apps.core.permissions import SET_ONE_PERSON, Role
 
 PASSWORD_BYTES = 12
 
@@ -66,6 +66,30 @@ def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role]
                 after={"name": user.name, "email": user.email, "roles": after},
             )
     return Added(user=user, password=password)
+
+
+@transaction.atomic
+def set_one_person(*, entity: Entity, on: bool, reason: str, actor: User) -> Entity:
+    """Say whether who changed a mapping may approve the journals it is in. Holds from the next approval on."""
+    if not actor.may(SET_ONE_PERSON, entity.pk):
+        raise NotAllowed(f"{actor.name} cannot {SET_ONE_PERSON.does} at {entity.name}. Admins can.")
+    if not reason.strip():
+        raise Refused("Say why, for whoever audits this later.", field="reason")
+    entity = Entity.objects.select_for_update(no_key=True).get(pk=entity.pk)
+    if entity.one_person == on:
+        raise Refused(f"The one-person setting of {entity.name} is {'on' if on else 'off'} already.", code="no-change")
+    entity.one_person = on
+    entity.save(update_fields=["one_person"])
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=entity,
+        verb="entity.one-person",
+        subject=f"entity:{entity.pk}",
+        before={"one person": not on},
+        after={"one person": on},
+        reason=reason.strip(),
+    )
+    return entity
 
 
 def _check(record: Entity | User) -> None:

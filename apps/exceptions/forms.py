@@ -1,4 +1,4 @@
-"""The form of an action that needs nothing but a reason."""
+"""The forms of actions that need nothing but a reason, or nothing at all."""
 
 from typing import Any
 
@@ -13,3 +13,10 @@ class ReasonForm(forms.Form):
 
     def __init__(self, case: Case, actor: User, data: Any = None):
         super().__init__(data)
+
+
+class NoForm(forms.Form):
+    """Complete as it stands."""
+
+    def __init__(self, case: Case, actor: User, data: Any = None):
+        super().__init__(data or {})

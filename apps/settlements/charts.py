@@ -18,13 +18,12 @@ from apps.core.permissions import APPLY_CHART
 from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Scope
 from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
-from apps.settlements import journals
+from apps.settlements import causes, journals
 from apps.settlements.models import FeeRule
 from apps.settlements.resolutions import as_rule, lock_mapping, resolve
 from apps.settlements.rules import FIELDS, Rule
 
 FOLDER = Path(settings.BASE_DIR) / "fixtures" / "charts"
-SWEPT = ("settlement.fee-unmapped", "ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
 
 
 Create = Callable[[type[Model], list], list]
@@ -82,7 +81,7 @@ def apply_chart(*, chart: str, entity: Entity, actor: User) -> Applied:
     journals.rebuild(
         [version.pk for version in journals.buildable(entity)], because=f"{actor.name} applied chart {chart}."
     )
-    sweep_each({code: Scope(entity=entity) for code in SWEPT})
+    sweep_each({code: Scope(entity=entity) for code in causes.JOURNALS})
     return applied
 
 

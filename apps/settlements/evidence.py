@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db import connection
 
 from apps.exceptions.models import Case
-from apps.ledger.models import Account
+from apps.ledger.models import Account, PeriodLock
 from apps.settlements.models import FeeRule, FeeSignature, SettlementLine, SettlementVersion
 from apps.settlements.suggestions import Suggestion, suggest
 
@@ -80,10 +80,17 @@ def unequal_orders(case: Case) -> list[UnequalOrder]:
 def rules_of_class(case: Case) -> list[FeeRule]:
     """The rules that tax by the class that a case is about."""
     return list(
-        FeeRule.objects.filter(entity=case.entity_id, tax_class=case.facts["tax_class_id"])
+        FeeRule.objects.in_force()
+        .filter(entity=case.entity_id, tax_class=case.facts["tax_class_id"])
         .select_related("account")
         .order_by("pk")
     )
+
+
+def month_lock(case: Case) -> PeriodLock | None:
+    """The lock on the month that a case is about, as it is now."""
+    locks = PeriodLock.objects.filter(entity=case.entity_id, month=case.facts["month"], unlocked_at=None)
+    return locks.select_related("locked_by", "unlock_asked_by").first()
 
 
 def has_accounts(case: Case) -> bool:

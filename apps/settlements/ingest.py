@@ -30,6 +30,7 @@ from apps.settlements.models import (
 )
 from apps.settlements.report import Report, describe
 from apps.settlements.rows import rows_hash
+from apps.settlements.waiting import locked_under
 
 Status = FileReading.Status
 State = SettlementVersion.State
@@ -176,6 +177,7 @@ def _close(reading: FileReading, replaces: FileReading | None, hold: Callable[[]
             "settlement.facilitator-not-zero": settlement,
             "settlement.column-unknown": everything,
             "ledger.tax-code-unmapped": everything,
+            "erp.period-closed": everything,
         }
     sweep_each(scopes)
     hold()
@@ -216,7 +218,9 @@ def _known(version: SettlementVersion) -> str:
 def _says(version: SettlementVersion) -> str:
     currency = version.settlement.currency
     if version.state == State.TAKEN:
-        return f"{version.lines:,} lines add up to {words(version.total, currency)}, to the cent."
+        ties = f"{version.lines:,} lines add up to {words(version.total, currency)}, to the cent."
+        waits = [f"{month:%B %Y} is locked: its journal waits." for month in locked_under([version])]
+        return " ".join([ties, *waits])
     gap = (
         f"The lines add up to {words(version.sum, currency)}, total-amount is {words(version.total, currency)}: "
         f"{words(version.difference, currency)} differ."

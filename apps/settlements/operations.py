@@ -15,13 +15,12 @@ from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Scope
 from apps.integrations.models import Connection
 from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
-from apps.settlements import journals, legs
+from apps.settlements import causes, journals, legs
 from apps.settlements.models import FeeRule, RollUp
 from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, range_of, resolve, rules_of
 from apps.settlements.rules import Rule, Signature, Span
 
 PERSON = "person"
-TAX_TYPES = ("ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +191,7 @@ def load_order_legs(*, connection: Connection, rows: Sequence[legs.Leg], actor: 
     if versions:
         legs.reroll(versions)
         journals.rebuild(versions, because=f"Where {len(changed):,} orders were shipped from and to became known.")
-        sweep_each({code: Scope(entity=entity) for code in TAX_TYPES})
+        sweep_each({code: Scope(entity=entity) for code in causes.JOURNALS})
     return loaded
 
 

@@ -1,6 +1,6 @@
 """What a change of the mapping would do to the drafts, computed from roll-ups (architecture.md section 3)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -78,7 +78,7 @@ class Correction:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The drafts now and then. Money per currency, never added across currencies."""
+    """The drafts now and then. Money per currency, never added across currencies. `locked`: how many wait for which month."""
 
     lines: int
     gross: dict[str, Decimal]
@@ -88,6 +88,7 @@ class Comparison:
     journals: int
     corrections: list[Correction] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
+    locked: dict[date, int] = field(default_factory=dict)
     freed: dict[str, Decimal] = field(default_factory=dict)
     blocked: dict[str, Decimal] = field(default_factory=dict)
 
@@ -142,6 +143,9 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
         journals=sum(entry.corrects is None for payout in after for entry in payout.entries),
         corrections=_corrections(entity, before, after),
         returned=returned(facts, after),
+        locked=dict(
+            Counter(entry.period for payout in after for entry in payout.entries if entry.period in facts.locked)
+        ),
         freed=dict(freed),
         blocked=dict(blocked),
     )

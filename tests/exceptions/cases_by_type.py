@@ -12,6 +12,7 @@ from apps.core.permissions import Role
 from apps.integrations.models import Connection, Job, JobState
 from apps.ledger.models import Account, TaxClass, TaxRule
 from apps.settlements.charts import apply_chart
+from apps.settlements.closing import ask_to_unlock, lock, unlock
 from apps.settlements.models import AcceptedColumn, FeeRule, FileReading
 from apps.settlements.operations import choose_tax_code, map_fee
 from tests.factories import ConnectionFactory, person
@@ -19,6 +20,7 @@ from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take
 
 SINCE = date(2026, 1, 1)
+OCTOBER = date(2026, 10, 1)
 NEW_FEE = line("-1.00", amount_type="ItemFees", amount_description="PilotFee")
 FULFILMENT = line("-9.80", amount_type="ItemFees", amount_description="FBAPerUnitFulfillmentFee")
 WITHHELD = line("-20.00", amount_type="ItemWithheldTax", amount_description="MarketplaceFacilitatorVAT-Principal")
@@ -117,7 +119,19 @@ def _column_accepted(entity: Entity) -> None:
     )
 
 
+def _locked_too_early(entity: Entity) -> None:
+    place, finance = _charted(entity)
+    lock(entity=entity, month=OCTOBER, actor=finance)
+    take(place, File())
+
+
+def _unlocked_by_another(entity: Entity) -> None:
+    ask_to_unlock(entity=entity, month=OCTOBER, reason="A late file", actor=entity.memberships.get().user)
+    unlock(entity=entity, month=OCTOBER, actor=person(Role.FINANCE, entity))
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
+    "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
     "job.stuck": (_job_stuck, _job_runs_again),
     "ledger.tax-code-unmapped": (_leg_without_tax, _tax_code_chosen),

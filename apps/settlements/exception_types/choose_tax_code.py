@@ -15,7 +15,7 @@ from apps.exceptions.models import Case
 from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import TaxClass, TaxCode
 from apps.ledger.rules import Books, TaxRule
-from apps.settlements import journals, operations
+from apps.settlements import causes, journals, operations
 from apps.settlements.facts import read
 from apps.settlements.plans import compare
 from apps.settlements.resolutions import lock_mapping
@@ -87,6 +87,6 @@ CHOOSE_TAX_CODE = Action(
     form=ChooseTaxCodeForm,
     preview=preview,
     run=run,
-    clears=("ledger.tax-code-unmapped",),
+    clears=causes.JOURNALS,
     template="cases/tax_code_plan.html",
 )

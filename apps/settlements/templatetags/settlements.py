@@ -12,6 +12,7 @@ register.simple_tag(evidence.suggestion)
 register.simple_tag(evidence.unequal_orders)
 register.simple_tag(evidence.rules_of_class)
 register.simple_tag(evidence.has_accounts)
+register.simple_tag(evidence.month_lock)
 register.simple_tag(residual.suspects)
 
 
