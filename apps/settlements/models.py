@@ -331,9 +331,10 @@ class AcceptedColumn(models.Model):
 
 
 class ReserveChain(models.Model):
-    """Settlements of a connection and currency that hand their reserve on, one to the next. One account can run several at
+    """Settlements of a connection and currency that hand their reserve on, one to the next.
 
-    once. Proposed by the system, confirmed by a person; `opening` is the reserve before its first settlement, once confirmed.
+    One account can run several at once. Proposed by the system, confirmed by a person; `opening` is the reserve before its
+    first settlement, once confirmed.
     """
 
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="chains")
@@ -344,6 +345,8 @@ class ReserveChain(models.Model):
     opening = models.DecimalField(max_digits=18, decimal_places=4, null=True)
     opening_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     opening_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True, help_text="When a person said that no settlement follows")
 
     class Meta:
         ordering = ["connection", "currency", "name"]
@@ -358,12 +361,23 @@ class ReserveChain(models.Model):
                 | Q(opening__isnull=False, opening_by__isnull=False, opening_at__isnull=False),
                 name="opening_confirmed_by_somebody",
             ),
+            models.CheckConstraint(
+                condition=Q(ended_by=None, ended_at=None) | Q(ended_by__isnull=False, ended_at__isnull=False),
+                name="chain_ended_by_somebody",
+            ),
         ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ChainLink(models.Model):
-    """That a settlement belongs to a chain. `placed_by` is the person who put it there; nobody: proposed."""
+    """That a settlement belongs to a chain. `placed_by` is the person who put it there; nobody: proposed.
+
+    `doubtful`: it could as well follow a settlement of another chain, and nobody has decided.
+    """
 
     settlement = models.OneToOneField(Settlement, models.PROTECT, related_name="link")
     chain = models.ForeignKey(ReserveChain, models.PROTECT, related_name="links")
     placed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    doubtful = models.BooleanField(default=False)
