@@ -14,7 +14,8 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import User
 from apps.core.permissions import Permission
 from apps.exceptions.operations import sweep_soon, take_turn
-from apps.exceptions.types import Plan
+from apps.exceptions.sweep import sweep_each
+from apps.exceptions.types import Plan, Scope
 
 UNSAID = "–"  # stands for a reason in a preview: only the doing needs one
 
@@ -23,7 +24,7 @@ UNSAID = "–"  # stands for a reason in a preview: only the doing needs one
 class Deed:
     """What may be done to a record that has an `entity`. The callables are those of apps.exceptions.types.Action, with the
     record in the case's place: `form(record, actor, data=None)`, `preview(record, actor, cleaned)` gives the plan, and
-    `run(record, actor, cleaned)` calls a verb and returns the words for the notice.
+    `run(record, actor, cleaned)` calls a verb and returns the words for the notice. `clears` names the types swept at once.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Deed:
     form: Callable[..., Form]
     preview: Callable[[Any, User, dict[str, Any]], Plan]
     run: Callable[[Any, User, dict[str, Any]], str]
+    clears: tuple[str, ...] = ()
     template: str = "cases/plan.html"
 
 
@@ -100,5 +102,6 @@ def _do(deed: Deed, record: models.Model, person: User, data: Any) -> Attempted:
         if plan is None or plan.digest != data.get("digest", ""):
             return Attempted(deed=deed, form=form, plan=plan, fault=fault, changed=plan is not None)
         done = deed.run(record, person, form.cleaned_data)
+        sweep_each({code: Scope(entity=record.entity) for code in deed.clears}, ended_by=person, ending=done)
         sweep_soon(record.entity_id)
     return Attempted(deed=deed, form=form, plan=plan, done=done)

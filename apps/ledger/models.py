@@ -17,6 +17,12 @@ def key_range(*columns: str) -> Func:
     return Func(key, key, Value("[]"), function="int8range")
 
 
+class AccountQuerySet(models.QuerySet["Account"]):
+    def postable(self) -> "AccountQuerySet":
+        """Those that fees may be mapped to. Carried forward is the journal builder's own: a fee there never comes to zero."""
+        return self.filter(closed_at=None).exclude(role=Account.Role.CARRIED_FORWARD)
+
+
 class Account(models.Model):
     """A ledger account. `role` marks those that the journal builder itself posts to or checks.
 
@@ -41,6 +47,8 @@ class Account(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     role = models.CharField(max_length=20, choices=Role, blank=True)
     closed_at = models.DateTimeField(null=True)
+
+    objects = AccountQuerySet.as_manager()
 
     class Meta:
         ordering = ["code"]

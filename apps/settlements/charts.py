@@ -20,8 +20,8 @@ from apps.exceptions.types import Scope
 from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
 from apps.settlements import causes, journals
 from apps.settlements.models import FeeRule
-from apps.settlements.resolutions import as_rule, lock_mapping, resolve
-from apps.settlements.rules import FIELDS, Rule
+from apps.settlements.resolutions import lock_mapping, resolve, span_of
+from apps.settlements.rules import FIELDS, Signature, Span
 
 FOLDER = Path(settings.BASE_DIR) / "fixtures" / "charts"
 
@@ -173,10 +173,10 @@ def _rules(
     create: Create,
 ) -> None:
     entity = applied.entity
-    known: dict[tuple, list[tuple[FeeRule, Rule]]] = {}
-    for row in FeeRule.objects.filter(entity=entity).select_related("account"):
-        rule = as_rule(row)
-        known.setdefault(rule.pattern, []).append((row, rule))
+    known: dict[Signature, list[tuple[FeeRule, Span]]] = {}
+    for row in FeeRule.objects.in_force().filter(entity=entity).select_related("account"):
+        known.setdefault(Signature.of(row), []).append((row, span_of(row.period)))
+    undone = {Signature.of(row) for row in FeeRule.objects.filter(entity=entity, account=None)}
     new = []
     for group in content["rules"]:
         account, tax_class = accounts[group["account"]], classes[group["tax_class"]] if "tax_class" in group else None
@@ -190,14 +190,16 @@ def _rules(
                 source=f"chart:{applied.chart}",
                 made_by=actor,
             )
-            rule = as_rule(wanted)
-            there = next((row for row, other in known.get(rule.pattern, ()) if other.span.meets(rule.span)), None)
-            if there is None:
+            same, span = Signature.of(wanted), span_of(wanted.period)
+            there = next((row for row, other in known.get(same, ()) if other.meets(span)), None)
+            if there and (there.account_id, there.tax_class_id) != (account.pk, tax_class.pk if tax_class else None):
+                applied.left_alone.append(f"{wanted} stays with {there.account}; the chart maps it to {account}.")
+            elif there is None and same in undone:
+                applied.left_alone.append(f"{wanted} stays unmapped: that was undone; the chart maps it to {account}.")
+            elif there is None and account.closed_at:
+                applied.left_alone.append(f"{wanted} gets no rule: {account} is closed.")
+            elif there is None:
                 new.append(wanted)
-            elif (there.account_id, there.tax_class_id) != (account.pk, tax_class.pk if tax_class else None):
-                applied.left_alone.append(
-                    f"{_said(pattern)} stays with {there.account}; the chart maps it to {account}."
-                )
     applied.added["mapping rules"] = len(create(FeeRule, new))
 
 
@@ -205,10 +207,6 @@ def _patterns(group: dict) -> Iterator[dict[str, str]]:
     """A group of rules names lists of values; each combination is one rule. What it does not name matches anything."""
     for values in product(*(group.get(name, [""]) for name in FIELDS)):
         yield dict(zip(FIELDS, values, strict=True))
-
-
-def _said(pattern: dict[str, str]) -> str:
-    return " / ".join(value for value in pattern.values() if value)
 
 
 def _period(row: dict) -> DateRange:

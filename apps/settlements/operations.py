@@ -47,6 +47,8 @@ def new_rule(
 
     Refused where a rule of the same pattern is in force already: two accounts for one fee on one day are a mistake.
     """
+    if account.closed_at:
+        raise Refused(f"{account} is closed. Choose another one, or reopen it.", field="account", code="account-closed")
     row = FeeRule(
         entity=entity,
         **pattern,
@@ -115,15 +117,16 @@ def map_fee(
     return mapped
 
 
-def new_tax_rule(*, tax_class: TaxClass, leg: str, tax_code: TaxCode, since: date) -> TaxRule:
+def new_tax_rule(
+    *, tax_class: TaxClass, leg: str, tax_code: TaxCode, since: date, actor: User | None = None
+) -> TaxRule:
     """The tax rule as it would be saved. It ends where a later one of the same class and leg begins."""
     same = [rule.period for rule in TaxRule.objects.filter(tax_class=tax_class, leg=leg)]
     if any(since in Span(period.lower, period.upper) for period in same):
         raise Refused(f"{tax_class} from {leg} have a tax code on that day already.", field="since", code="rule-there")
     later = [period.lower for period in same if period.lower and period.lower > since]
-    return TaxRule(
-        tax_class=tax_class, leg=leg, tax_code=tax_code, period=range_of(Span(since, min(later, default=None)))
-    )
+    period = range_of(Span(since, min(later, default=None)))
+    return TaxRule(tax_class=tax_class, leg=leg, tax_code=tax_code, period=period, made_by=actor)
 
 
 @transaction.atomic
@@ -132,7 +135,7 @@ def choose_tax_code(
 ) -> TaxRule:
     """Tax a class of fees on a leg by a code from a day on, and rebuild the drafts that use the class."""
     lock_mapping(entity.pk)
-    row = new_tax_rule(tax_class=tax_class, leg=leg, tax_code=tax_code, since=since)
+    row = new_tax_rule(tax_class=tax_class, leg=leg, tax_code=tax_code, since=since, actor=actor)
     row.save()
     journals.rebuild(
         [version.pk for version in journals.using_class(entity, tax_class)],

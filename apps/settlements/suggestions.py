@@ -92,7 +92,8 @@ def suggest(signature: FeeSignature, currency: str) -> Suggestion | None:
 def _closest(signature: FeeSignature) -> tuple[FeeRule | None, float]:
     """The rule whose description is most alike. What it says elsewhere decides only between equals."""
     best: tuple[tuple, FeeRule] | None = None
-    rules = FeeRule.objects.filter(entity=signature.entity_id, treatment__in=["", signature.treatment])
+    rules = FeeRule.objects.in_force().filter(entity=signature.entity_id, treatment__in=["", signature.treatment])
+    rules = rules.filter(account__in=Account.objects.postable())
     for rule in rules.exclude(amount_description__in=["", "*"]).select_related("account", "tax_class").order_by("pk"):
         alike = likeness(signature.amount_description, rule.amount_description)
         same_type = rule.amount_type.lower() == signature.amount_type.lower()

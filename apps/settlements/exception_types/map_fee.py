@@ -16,7 +16,7 @@ from apps.exceptions.models import Case
 from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import Account, TaxClass
 from apps.ledger.rules import Portion
-from apps.settlements import journals, operations
+from apps.settlements import causes, journals, operations
 from apps.settlements.facts import read
 from apps.settlements.models import FeeSignature, RollUp, Treatment
 from apps.settlements.plans import Comparison, compare, days_of, sums
@@ -36,7 +36,6 @@ from apps.settlements.suggestions import suggest
 NO_TAX = "none"
 HERE, EVERYWHERE = "here", "everywhere"
 EXACT, FAMILY = "exact", "family"
-CLEARS = ("settlement.fee-unmapped", "ledger.tax-code-unmapped", "settlement.facilitator-not-zero")
 
 
 def signature_of(case: Case) -> FeeSignature:
@@ -64,9 +63,7 @@ class MapFeeForm(forms.Form):
         self.family = self.free_text or family(self.signature.amount_description)
         self.first = first_day(self.signature)
         super().__init__(data, initial=self._initial() if data is None else None)
-        # Carried forward is the journal builder's own: a fee there would never come back to zero.
-        postable = Account.objects.filter(entity=case.entity_id).exclude(role=Account.Role.CARRIED_FORWARD)
-        self.fields["account"].queryset = postable
+        self.fields["account"].queryset = Account.objects.postable().filter(entity=case.entity_id)
         self.fields["tax"].choices = [("", "Choose the tax"), (NO_TAX, "No tax on it"), *self._classes()]
         self.fields["tax"].help_text = "A class of fees is taxed by day and by leg."
         self.fields["where"].choices = [(EVERYWHERE, "All marketplaces"), *self._here()]
@@ -237,6 +234,6 @@ MAP_FEE = Action(
     form=MapFeeForm,
     preview=preview,
     run=run,
-    clears=CLEARS,
+    clears=causes.JOURNALS,
     template="cases/fee_plan.html",
 )
