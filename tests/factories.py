@@ -9,6 +9,7 @@ from apps.core.models import Entity, Membership, User
 from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.integrations.models import Connection, StoredFile
+from apps.ledger.approval import hash_of
 from apps.ledger.models import Journal
 from apps.settlements.models import Settlement, SettlementVersion
 
@@ -121,3 +122,13 @@ def person(role: Role, entity: Entity, **values) -> User:
     user = UserFactory(**values)
     Membership.objects.create(user=user, entity=entity, role=role)
     return user
+
+
+def approved(journal: Journal, by: User) -> Journal:
+    """The journal with an approval that holds, as rows go. What may be approved is tested through approving."""
+    journal.lines_hash = hash_of([journal])[journal.pk]
+    journal.save(update_fields=["lines_hash"])
+    journal.state, journal.approved_hash = Journal.State.APPROVED, journal.lines_hash
+    journal.approved_by, journal.approved_at = by, datetime(2026, 11, 10, tzinfo=UTC)
+    journal.save()
+    return journal
