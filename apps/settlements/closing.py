@@ -13,10 +13,8 @@ from django.utils import timezone
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS
-from apps.exceptions.sweep import sweep_each
-from apps.exceptions.types import Plan, Scope, digest
+from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Journal, PeriodLock
-from apps.settlements.causes import MONTHS
 from apps.settlements.plans import sums
 from apps.settlements.waiting import booked, check, money_of, settle
 
@@ -65,8 +63,18 @@ def lock(*, entity: Entity, month: date, actor: User) -> PeriodLock:
     planned = preview_lock(entity=entity, month=month)
     made = PeriodLock.objects.create(entity=entity, month=month, locked_by=actor)
     _record("period.locked", made, actor, after={"waiting": len(planned.detail["waits"])})
-    sweep_each({code: Scope(entity=entity) for code in MONTHS})
     return made
+
+
+def preview_ask(*, entity: Entity, month: date) -> Plan:
+    """What asking for the month to be unlocked means."""
+    found = lock_of(entity, month)
+    return Plan(
+        effect=f"Ask to unlock {month:%B %Y}",
+        says="It stays locked until another person unlocks it. Your reason stands beside the question.",
+        digest=digest(found.pk, found.unlock_asked_at),
+        detail={"locked by": found.locked_by},
+    )
 
 
 @transaction.atomic
@@ -83,6 +91,18 @@ def ask_to_unlock(*, entity: Entity, month: date, reason: str, actor: User) -> P
     found.save(update_fields=["unlock_asked_by", "unlock_asked_at", "unlock_reason"])
     _record("period.unlock-asked", found, actor, reason=found.unlock_reason)
     return found
+
+
+def preview_withdraw(*, entity: Entity, month: date) -> Plan:
+    """What taking the request back means. Refused where there is none."""
+    found = lock_of(entity, month)
+    _check_asked(found)
+    return Plan(
+        effect=f"Keep {month:%B %Y} locked",
+        says=f"The request of {found.unlock_asked_by} is taken back. The audit keeps it.",
+        digest=digest(found.pk, found.unlock_asked_at),
+        detail={"asked by": found.unlock_asked_by, "reason": found.unlock_reason},
+    )
 
 
 @transaction.atomic
@@ -116,15 +136,7 @@ def preview_unlock(*, entity: Entity, month: date, actor: User) -> Plan:
 
 @transaction.atomic
 def unlock(*, entity: Entity, month: date, actor: User) -> PeriodLock:
-    """Unlock a month that another person asked for, and end its case."""
-    found = reopen(entity=entity, month=month, actor=actor)
-    sweep_each({code: Scope(entity=entity) for code in MONTHS}, ended_by=actor, ending=f"{month:%B %Y} is unlocked.")
-    return found
-
-
-@transaction.atomic
-def reopen(*, entity: Entity, month: date, actor: User) -> PeriodLock:
-    """As `unlock`, for a case's action: its own sweep follows."""
+    """Unlock a month that another person asked for."""
     check(CONFIRM_UNLOCK, actor, entity)
     planned = preview_unlock(entity=entity, month=month, actor=actor)
     found = lock_of(entity, month)

@@ -23,6 +23,7 @@ READ = {
     "upload": {FINANCE, ADMIN},
     "jobs": {FINANCE, ADMIN, VIEWER, OPS},
     "journals": MONEY,
+    "close": MONEY,
     "mapping": MONEY,
     "charts": {FINANCE, ADMIN},
     "audit": EVERYBODY,
@@ -42,6 +43,8 @@ OF_ONE = {
     "job": {FINANCE, ADMIN, VIEWER, OPS},
     "journal": MONEY,
     "signature": MONEY,
+    "close_month": MONEY,
+    "one_person": MONEY,
 }
 WRITTEN = {"act", "case_move", "job_move"}
 
@@ -56,6 +59,8 @@ def address_of(name: str, company: Company) -> str:
         "file_raw": lambda: [StoredFile.objects.filter(connection=company.connection).first().pk],
         "job": lambda: [Job.objects.filter(entity=company.entity).first().pk],
         "journal": lambda: [Journal.objects.filter(entity=company.entity).first().pk],
+        "close_month": lambda: [company.entity.pk, "2026-10"],
+        "one_person": lambda: [company.entity.pk],
         "signature": lambda: [FeeSignature.objects.filter(entity=company.entity).first().pk],
     }[name]()
     return reverse(name, args=args)

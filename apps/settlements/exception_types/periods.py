@@ -10,7 +10,7 @@ from apps.core.money import ZERO, plain, words
 from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS, POST_LATER, Team
 from apps.exceptions.forms import NoForm, ReasonForm
 from apps.exceptions.models import Case, Diagnosis
-from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
+from apps.exceptions.types import Action, ExceptionType, Finding, Runbook, Scope, register
 from apps.ledger.models import Journal, PeriodLock
 from apps.ledger.periods import locked_months
 from apps.settlements import causes, closing, waiting
@@ -77,23 +77,13 @@ def _run_post_later(case: Case, actor: User, cleaned: dict) -> str:
     return f"{count:,} journal{' is' if count == 1 else 's are'} posted in {moved[0].period:%B %Y} now."
 
 
-def _preview_ask(case: Case, actor: User, cleaned: dict) -> Plan:
-    month = _month(case)
-    lock = closing.lock_of(case.entity, month)
-    return Plan(
-        effect=f"Ask to unlock {month:%B %Y}",
-        says="It stays locked until another person unlocks it. Your reason stands beside the question.",
-        digest=digest(lock.pk, lock.unlock_asked_at),
-    )
-
-
 def _run_ask(case: Case, actor: User, cleaned: dict) -> str:
     closing.ask_to_unlock(entity=case.entity, month=_month(case), reason=cleaned["reason"], actor=actor)
     return f"Asked. Another person may unlock {_month(case):%B %Y} now."
 
 
 def _run_unlock(case: Case, actor: User, cleaned: dict) -> str:
-    closing.reopen(entity=case.entity, month=_month(case), actor=actor)
+    closing.unlock(entity=case.entity, month=_month(case), actor=actor)
     return f"{_month(case):%B %Y} is unlocked."
 
 
@@ -112,7 +102,7 @@ ASK_TO_UNLOCK = Action(
     label="Ask to unlock the month",
     permission=LOCK_PERIODS,
     form=ReasonForm,
-    preview=_preview_ask,
+    preview=lambda case, actor, cleaned: closing.preview_ask(entity=case.entity, month=_month(case)),
     run=_run_ask,
     available=lambda case: not _asked(case),
 )
