@@ -1,8 +1,8 @@
 """What is still to be booked where journals have left already: only the difference (architecture.md section 7). Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -23,7 +23,6 @@ class Booked:
     default_leg_lines: int = 0
     default_leg_amount: Decimal = ZERO
     amounts: dict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    parts: dict[Origin, tuple[int, Decimal]] = field(default_factory=dict)
     labels: dict[Place, str] = field(default_factory=dict)
 
 
@@ -36,7 +35,7 @@ def place_of(account: int | None, tax_code: int | None, label: str, books: Books
 def difference(month: date, wanted: Draft | None, booked: Booked, books: Books) -> Draft:
     """What makes the booked journals say what they should. `wanted` None: nothing of the month is left.
 
-    Without lines where the money agrees. In its parts, lines and money that left a place count below zero.
+    Without lines where the money agrees. Its lines have the parts that should be there; `without` takes off what was.
     """
     lines = {place_of(line.account, line.tax_code, line.label, books): line for line in (wanted.lines if wanted else ())}
     found = []
@@ -46,8 +45,7 @@ def difference(month: date, wanted: Draft | None, booked: Booked, books: Books) 
         if amount:
             account, tax_code, _ = place
             label = line.label if line else booked.labels[place]
-            parts = _parts(place, line.parts if line else (), booked)
-            missing = line.missing_tax if line else ""
+            parts, missing = (line.parts, line.missing_tax) if line else ([], "")
             found.append(Line(account, label, tax_code, missing_tax=missing, amount=amount, parts=parts))
     return Draft(
         period=month,
@@ -58,13 +56,13 @@ def difference(month: date, wanted: Draft | None, booked: Booked, books: Books) 
     )
 
 
-def _parts(place: Place, wanted: Iterable[Part], booked: Booked) -> list[Part]:
-    now = {(place, part.cause, part.leg, part.default_leg): (part.lines, part.amount) for part in wanted}
-    then = {origin: figures for origin, figures in booked.parts.items() if origin[0] == place}
+def without(place: Place, wanted: Iterable[Part], booked: Mapping[Origin, tuple[int, Decimal]]) -> list[Part]:
+    """The parts of a correction's line: lines and money that left the place count below zero."""
+    now = {(place, part.cause, part.leg, part.default_leg): part for part in wanted}
     found = []
-    for origin in sorted(now.keys() | then.keys(), key=lambda origin: origin[1:]):
-        (lines, amount), (had_lines, had_amount) = now.get(origin, (0, ZERO)), then.get(origin, (0, ZERO))
-        if (lines, amount) != (had_lines, had_amount):
-            _, cause, leg, default_leg = origin
-            found.append(Part(cause, leg, default_leg, lines - had_lines, amount - had_amount))
+    for origin in sorted(now.keys() | {origin for origin in booked if origin[0] == place}, key=lambda each: each[1:]):
+        had_lines, had_amount = booked.get(origin, (0, ZERO))
+        part = now.get(origin, Part(*origin[1:]))
+        if (part.lines, part.amount) != (had_lines, had_amount):
+            found.append(replace(part, lines=part.lines - had_lines, amount=part.amount - had_amount))
     return found

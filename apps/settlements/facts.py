@@ -5,17 +5,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import NamedTuple
 
 from django.db import connection
 
 from apps.core.models import Entity
 from apps.ledger.corrections import Booked, place_of
-from apps.ledger.models import Account, Journal, TaxClass, TaxCode
+from apps.ledger.models import Account, Journal
+from apps.ledger.models import TaxClass as TaxClassRow
+from apps.ledger.models import TaxCode as TaxCodeRow
+from apps.ledger.models import TaxRule as TaxRuleRow
 from apps.ledger.periods import locked_months
-from apps.ledger.rules import Books, Posting, TaxRule
-from apps.ledger.rules import TaxClass as BookTaxClass
-from apps.ledger.rules import TaxCode as BookTaxCode
+from apps.ledger.rules import Books, Posting, TaxClass, TaxCode, TaxRule
 from apps.settlements.models import FeeSignature, SettlementVersion
 from apps.settlements.rules import Span
 
@@ -24,7 +26,7 @@ CELLS = """
     SELECT version_id, signature_id, min(day), leg, sum(lines)::bigint, sum(credit), sum(debit)
     FROM settlements_rollup
     WHERE version_id = ANY(%(versions)s)
-    GROUP BY version_id, signature_id, leg, date_trunc('month', day), width_bucket(day, %(cuts)s::date[])
+    GROUP BY version_id, signature_id, leg, date_trunc('month', day::timestamp), width_bucket(day, %(cuts)s::date[])
     ORDER BY 1, 2, 3, 4
 """
 POSTINGS = """
@@ -49,12 +51,6 @@ BOOKED_MONTHS = f"""
 BOOKED_LINES = f"""
     SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label, sum(line.credit - line.debit)
     {EXPORTED} JOIN ledger_journalline line ON line.journal_id = journal.id {OF_THESE} GROUP BY 1, 2, 3, 4, 5
-"""
-BOOKED_PARTS = f"""
-    SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label,
-           part.signature_id, part.leg, part.default_leg, sum(part.lines)::bigint, sum(part.amount)
-    {EXPORTED} JOIN ledger_journalline line ON line.journal_id = journal.id
-    JOIN settlements_journalpart part ON part.journal_line_id = line.id {OF_THESE} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 STANDING = """
     SELECT journal.key, journal.id, journal.state, journal.period, journal.lines_hash, booked.parts_hash, booked.version_id,
@@ -100,12 +96,17 @@ class Facts:
     entity: Entity
     versions: list[SettlementVersion]
     books: Books
-    names: dict[int, str]
     cells: dict[int, list[Cell]]
     postings: Postings
     booked: dict[tuple[int, date], Booked]
     standing: dict[str, Standing]
     locked: frozenset[date]
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Signature id -> what people call it. Asked for where one has no account."""
+        used = {cell.signature for found in self.cells.values() for cell in found}
+        return {row.pk: str(row) for row in FeeSignature.objects.filter(pk__in=used)}
 
 
 def read(
@@ -132,57 +133,42 @@ def read(
         cells: dict[int, list[Cell]] = defaultdict(list)
         for version, *cell in rows(CELLS, cuts=sorted(days)):
             cells[version].append(Cell(*cell))
-        used = {cell.signature for found in cells.values() for cell in found}
         return Facts(
             entity=entity,
             versions=list(versions),
             books=books,
-            names={row.pk: str(row) for row in FeeSignature.objects.filter(pk__in=used)},
             cells=cells,
             postings=postings,
-            booked=_booked(books, rows(BOOKED_MONTHS), rows(BOOKED_LINES), rows(BOOKED_PARTS)),
+            booked=_booked(books, rows(BOOKED_MONTHS), rows(BOOKED_LINES)),
             standing={key: Standing(*row) for key, *row in rows(STANDING)},
             locked=locked_months(entity),
         )
 
 
-def _booked(books: Books, months: list, lines: list, parts: list) -> dict[tuple[int, date], Booked]:
+def _booked(books: Books, months: list, lines: list) -> dict[tuple[int, date], Booked]:
     found = {(settlement, month): Booked(*figures) for settlement, month, *figures in months}
     for settlement, month, account, tax_code, label, amount in lines:
         booked, place = found[settlement, month], place_of(account, tax_code, label, books)
         booked.amounts[place] += amount
         booked.labels[place] = label
-    for settlement, month, account, tax_code, label, *origin, count, amount in parts:
-        of, key = found[settlement, month].parts, (place_of(account, tax_code, label, books), *origin)
-        had_count, had = of.get(key, (0, Decimal(0)))
-        of[key] = (had_count + count, had + amount)
     return found
 
 
 def books_of(entity: Entity) -> Books:
     """What the company's journals are built with: accounts, roles, tax."""
-    accounts = list(Account.objects.filter(entity=entity))
-    classes = TaxClass.objects.filter(entity=entity).prefetch_related("rules")
+    accounts = Account.objects.filter(entity=entity).values_list("pk", "name", "code", "role")
+    rules: dict[int, list[TaxRule]] = defaultdict(list)
+    in_force = TaxRuleRow.objects.filter(tax_class__entity=entity).order_by("leg", "period")
+    for tax_class, leg, period, code in in_force.values_list("tax_class", "leg", "period", "tax_code"):
+        rules[tax_class].append(TaxRule(leg, period.lower, period.upper, code))
+    classes = TaxClassRow.objects.filter(entity=entity).values_list("pk", "name", "default_leg")
+    codes = TaxCodeRow.objects.filter(entity=entity).values_list("pk", "name", "rate", "account")
     return Books(
-        names={account.pk: account.name for account in accounts},
-        codes={account.pk: account.code for account in accounts},
-        roles={account.role: account.pk for account in accounts if account.role},
-        tax_classes={
-            found.pk: BookTaxClass(
-                found.pk,
-                found.name,
-                found.default_leg,
-                tuple(
-                    TaxRule(rule.leg, rule.period.lower, rule.period.upper, rule.tax_code_id)
-                    for rule in found.rules.all()
-                ),
-            )
-            for found in classes
-        },
-        tax_codes={
-            code.pk: BookTaxCode(code.pk, code.name, code.rate, code.account_id)
-            for code in TaxCode.objects.filter(entity=entity)
-        },
+        names={pk: name for pk, name, _, _ in accounts},
+        codes={pk: code for pk, _, code, _ in accounts},
+        roles={role: pk for pk, _, _, role in accounts if role},
+        tax_classes={pk: TaxClass(pk, name, leg, tuple(rules[pk])) for pk, name, leg in classes},
+        tax_codes={pk: TaxCode(pk, name, rate, account) for pk, name, rate, account in codes},
     )
 
 

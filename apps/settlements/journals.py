@@ -1,5 +1,6 @@
 """The journals of settlements: all of a month, or the difference to what has left of it. The arithmetic is apps.ledger's."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -64,15 +65,16 @@ def _payout(facts: Facts, version: SettlementVersion, books: ledger.Books, posti
     cells = [
         ledger.Portion(
             cell.signature,
-            facts.names[cell.signature],
+            facts.names[cell.signature] if posting is None else "",
             cell.day,
             cell.leg,
             cell.lines,
             cell.credit,
             cell.debit,
-            next((posting for span, posting in postings.get(cell.signature, ()) if cell.day in span), None),
+            posting,
         )
         for cell in facts.cells.get(version.pk, ())
+        for posting in [next((to for span, to in postings.get(cell.signature, ()) if cell.day in span), None)]
     ]
     settlement = version.settlement
     drafts = ledger.drafts(
@@ -134,10 +136,12 @@ def rebuild(version_ids: Collection[int], *, because: str) -> None:
     `because` says what changed, for people: an approved journal that changes goes back to draft with these words. What has
     left is never touched: the difference becomes a journal of its own. What is the same already is not written.
     """
-    entities = Entity.objects.filter(settlements__versions__in=version_ids).distinct().order_by("pk")
-    for entity in entities:
+    concerned: dict[Entity, set[int]] = defaultdict(set)
+    versions = SettlementVersion.objects.filter(pk__in=version_ids).select_related("settlement__entity")
+    for version in versions.order_by("settlement__entity"):
+        concerned[version.settlement.entity].add(version.settlement_id)
+    for entity, settlements in concerned.items():
         lock_mapping(entity.pk)
-        settlements = set(Settlement.objects.filter(entity=entity, versions__in=version_ids).values_list("pk", flat=True))
         taken = list(buildable(entity).filter(settlement__in=settlements))
         facts = read_facts.read(entity, taken, settlements=settlements)
         write(facts, [entry for payout in compute(facts) for entry in payout.entries], because)

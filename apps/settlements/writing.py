@@ -1,20 +1,44 @@
 """Writes journals as computed, and nothing that is the same already."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from hashlib import sha256
 
+from django.db import connection
 from django.db.models.functions import Now
 
 from apps.core.models import AuditEntry
+from apps.ledger.corrections import Origin, place_of, without
 from apps.ledger.models import Journal, JournalLine
-from apps.ledger.rules import Draft, Line, fingerprint
+from apps.ledger.rules import Draft, Line, Part, fingerprint
 from apps.settlements.facts import Facts, is_approved
 from apps.settlements.models import JournalPart, SettlementJournal, SettlementVersion
 
 State = Journal.State
 BATCH = 2000
+BOOKED_PARTS = """
+    SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label,
+           part.signature_id, part.leg, part.default_leg, sum(part.lines)::bigint, sum(part.amount)
+    FROM settlements_settlementversion version
+    JOIN settlements_settlementjournal booked ON booked.version_id = version.id
+    JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state = 'exported'
+    JOIN ledger_journalline line ON line.journal_id = journal.id AND line.account_id = ANY(%(accounts)s)
+    JOIN settlements_journalpart part ON part.journal_line_id = line.id
+    WHERE version.settlement_id = ANY(%(settlements)s)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+WRITE_LINES = """
+    INSERT INTO ledger_journalline (journal_id, number, account_id, label, tax_code_id, debit, credit)
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[])
+    RETURNING journal_id, number, id
+"""
+WRITE_PARTS = """
+    INSERT INTO settlements_journalpart (journal_line_id, signature_id, leg, default_leg, lines, amount)
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::boolean[], %s::bigint[], %s::numeric[])
+"""
 NOT_APPROVED = {"state": State.DRAFT, "approved_hash": "", "approved_by": None, "approved_at": None}
 
 
@@ -44,6 +68,7 @@ class Entry:
 
     @property
     def parts_hash(self) -> str:
+        """Over what should stand behind its lines. What has left of it is the same as long as the key is."""
         parts = [(place, part) for place, line in enumerate(self.draft.lines) for part in line.parts]
         said = (f"{p}|{x.cause}|{x.leg}|{x.default_leg}|{x.lines}|{x.amount:.4f}" for p, x in parts)
         return sha256("\n".join(said).encode()).hexdigest()
@@ -139,39 +164,32 @@ def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
         JournalPart.objects.filter(journal_line__journal__in=rebuilt).delete()
         JournalLine.objects.filter(journal__in=rebuilt).delete()
     lines = [
-        JournalLine(
-            journal=journal,
-            number=number,
-            account_id=line.account,
-            label=line.label,
-            tax_code_id=line.tax_code,
-            debit=line.debit,
-            credit=line.credit,
-        )
+        (journal.pk, number, line.account, line.label, line.tax_code, line.debit, line.credit)
         for entry, journal in zip(entries, journals, strict=True)
         for number, line in enumerate(entry.draft.lines, 1)
     ]
-    rows = JournalLine.objects.bulk_create(lines, batch_size=BATCH)
-    _write_parts(rows, [line for entry in entries for line in entry.draft.lines])
+    if not lines:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE_LINES, [list(column) for column in zip(*lines, strict=True)])
+        ids = {(journal, number): pk for journal, number, pk in cursor.fetchall()}
+    _write_parts(facts, entries, [journal.pk for journal in journals], ids)
 
 
 def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
     """What they say is the same, an approval holds; only what the figures are made of is another."""
     if not entries:
         return
-    ids = {facts.standing[entry.key].id: entry for entry in entries}
+    ids = [facts.standing[entry.key].id for entry in entries]
     journals = Journal.objects.in_bulk(ids)
-    for pk, journal in journals.items():
-        journal.default_leg_lines = ids[pk].draft.default_leg_lines
-        journal.default_leg_amount = ids[pk].draft.default_leg_amount
+    for pk, entry in zip(ids, entries, strict=True):
+        journals[pk].default_leg_lines = entry.draft.default_leg_lines
+        journals[pk].default_leg_amount = entry.draft.default_leg_amount
     Journal.objects.bulk_update(journals.values(), ["default_leg_lines", "default_leg_amount"])
-    _link(entries, [journals[facts.standing[entry.key].id] for entry in entries])
+    _link(entries, [journals[pk] for pk in ids])
     JournalPart.objects.filter(journal_line__journal__in=ids).delete()
-    rows = {(row.journal_id, row.number): row for row in JournalLine.objects.filter(journal__in=ids)}
-    found = [
-        (rows[pk, number], line) for pk, entry in ids.items() for number, line in enumerate(entry.draft.lines, 1)
-    ]
-    _write_parts([row for row, _ in found], [line for _, line in found])
+    rows = JournalLine.objects.filter(journal__in=ids).values_list("journal", "number", "pk")
+    _write_parts(facts, entries, ids, {(journal, number): pk for journal, number, pk in rows})
 
 
 def _link(entries: Sequence[Entry], journals: Sequence[Journal]) -> None:
@@ -193,19 +211,42 @@ def _link(entries: Sequence[Entry], journals: Sequence[Journal]) -> None:
     )
 
 
-def _write_parts(rows: Sequence[JournalLine], lines: Sequence[Line]) -> None:
-    JournalPart.objects.bulk_create(
-        [
-            JournalPart(
-                journal_line=row,
-                signature_id=part.cause,
-                leg=part.leg,
-                default_leg=part.default_leg,
-                lines=part.lines,
-                amount=part.amount,
-            )
-            for row, line in zip(rows, lines, strict=True)
-            for part in line.parts
-        ],
-        batch_size=BATCH,
-    )
+def _write_parts(
+    facts: Facts, entries: Sequence[Entry], journals: Sequence[int], lines: dict[tuple[int, int], int]
+) -> None:
+    """`lines` is (journal, number) -> the line's row. A correction's parts are less what has left already."""
+    booked = _booked_parts(facts, [entry for entry in entries if entry.corrects is not None])
+    rows = [
+        (lines[journal, number], part.cause, part.leg, part.default_leg, part.lines, part.amount)
+        for entry, journal in zip(entries, journals, strict=True)
+        for number, line in enumerate(entry.draft.lines, 1)
+        for part in _parts(facts, entry, line, booked)
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE_PARTS, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _parts(facts: Facts, entry: Entry, line: Line, booked: dict) -> Iterable[Part]:
+    if entry.corrects is None:
+        return line.parts
+    place = place_of(line.account, line.tax_code, line.label, facts.books)
+    return without(place, line.parts, booked[entry.version.settlement_id, entry.month])
+
+
+def _booked_parts(facts: Facts, corrections: Sequence[Entry]) -> dict[tuple[int, date], dict[Origin, tuple[int, Decimal]]]:
+    """(settlement, month) -> what the exported journals' lines on the corrected accounts are made of, in sum."""
+    found: dict = defaultdict(dict)
+    if not corrections:
+        return found
+    asked = {
+        "settlements": [entry.version.settlement_id for entry in corrections],
+        "accounts": sorted({line.account for entry in corrections for line in entry.draft.lines if line.account}),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(BOOKED_PARTS, asked)
+        for settlement, month, account, tax_code, label, *origin, lines, amount in cursor.fetchall():
+            key = (place_of(account, tax_code, label, facts.books), *origin)
+            had_lines, had = found[settlement, month].get(key, (0, Decimal(0)))
+            found[settlement, month][key] = (had_lines + lines, had + amount)
+    return found
