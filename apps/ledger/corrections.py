@@ -26,10 +26,16 @@ class Booked:
     labels: dict[Place, str] = field(default_factory=dict)
 
 
-def place_of(account: int | None, tax_code: int | None, label: str, books: Books) -> Place:
-    """An account's name may change, so it does not keep lines apart; a missing account and the reserve's two sides do."""
-    named = account is None or books.has_role(account, RESERVE)
-    return account, tax_code, label if named else ""
+def place_of(account: int, tax_code: int | None, label: str, books: Books) -> Place:
+    """Of a booked line. An account's name may change, so it does not keep lines apart; the reserve's two sides do."""
+    return account, tax_code, label if books.has_role(account, RESERVE) else ""
+
+
+def _place(line: Line, books: Books) -> Place:
+    """What has no account yet has not left: two fees that people call the same stay two."""
+    if line.account is None:
+        return None, None, f"{line.label} {line.missing_tax} {line.parts[0].cause if line.parts else ''}"
+    return place_of(line.account, line.tax_code, line.label, books)
 
 
 def difference(month: date, wanted: Draft | None, booked: Booked, books: Books) -> Draft:
@@ -37,7 +43,7 @@ def difference(month: date, wanted: Draft | None, booked: Booked, books: Books) 
 
     Without lines where the money agrees. Its lines have the parts that should be there; `without` takes off what was.
     """
-    lines = {place_of(line.account, line.tax_code, line.label, books): line for line in (wanted.lines if wanted else ())}
+    lines = {_place(line, books): line for line in (wanted.lines if wanted else ())}
     found = []
     for place in lines.keys() | booked.amounts.keys():
         line = lines.get(place)

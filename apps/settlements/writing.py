@@ -228,7 +228,7 @@ def _write_parts(
 
 
 def _parts(facts: Facts, entry: Entry, line: Line, booked: dict) -> Iterable[Part]:
-    if entry.corrects is None:
+    if entry.corrects is None or line.account is None:
         return line.parts
     place = place_of(line.account, line.tax_code, line.label, facts.books)
     return without(place, line.parts, booked[entry.version.settlement_id, entry.month])

@@ -44,6 +44,7 @@ def origins(draft: Draft) -> dict:
 
 
 def said(draft: Draft | None) -> dict:
+    """What has no account is booked nowhere, so its places need not be kept apart here."""
     found: dict = defaultdict(Decimal)
     for line in draft.lines if draft else ():
         found[place_of(line.account, line.tax_code, line.label, BOOKS)] += line.amount
@@ -71,7 +72,8 @@ def test_what_has_left_and_its_correction_say_what_they_should(left, wanted, end
         assert all(line.amount for line in rest.lines)
         again = book(booked, rest)
         assert {place: amount for place, amount in again.amounts.items() if amount} == said(now.get(month))
-        assert difference(month, now.get(month), again, BOOKS).lines == []
+        if rest.complete:
+            assert difference(month, now.get(month), again, BOOKS).lines == []
 
 
 @given(st.lists(complete, max_size=8), st.lists(complete, max_size=8), ends)
