@@ -1,12 +1,10 @@
-"""Export: approved journals leave together, once, in a numbered batch whose bytes are kept. Voiding gives them back."""
+"""Export: approved journals leave together, once, in a numbered batch whose bytes are kept."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
@@ -19,22 +17,10 @@ from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine
 from apps.ledger.periods import locked_months
 from apps.settlements import causes
 from apps.settlements.approval import Review, check_may, gather, named, split, total_words
-from apps.settlements.journals import rebuild
-from apps.settlements.models import SettlementJournal
-from apps.settlements.resolutions import lock_mapping
 
 State = Journal.State
 Format = ExportBatch.Format
 LINES_SHOWN = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """What voiding does to a journal: its state before and after, in words."""
-
-    journal: Journal
-    before: str
-    after: str
 
 
 def preview_export(*, journals: Iterable[Journal], format: str, actor: User) -> Plan:
@@ -79,55 +65,9 @@ def export(*, journals: Iterable[Journal], format: str, actor: User) -> ExportBa
     Journal.objects.filter(pk__in=[journal.pk for journal in left]).update(state=State.EXPORTED)
     keys = [journal.key for journal in left]
     after = {"journals": keys, "total": total_words(left), "file": batch.name, "sha256": batch.sha256}
-    _record(batch, actor, "batch.exported", after=after)
-    _record_each(batch, left, actor, "journal.exported", State.APPROVED, State.EXPORTED)
+    record(batch, actor, "batch.exported", after=after)
+    record_each(batch, left, actor, "journal.exported", State.APPROVED, State.EXPORTED)
     sweep_each({code: Scope(entity=entity) for code in causes.MONTHS})
-    return batch
-
-
-def preview_void(*, batch: ExportBatch, actor: User) -> Plan:
-    """What voiding does, found by doing it and taking it back: `changes` are of every journal of its settlements."""
-    with transaction.atomic():
-        before = _of_settlements(batch)
-        _void(batch, "–", actor)
-        after = {journal.key: journal for journal in _of_settlements(batch).values() if journal.lines_hash}
-        transaction.set_rollback(True)
-    changes = [
-        Change(
-            journal=journal,
-            before=journal.get_state_display(),
-            after=after[key].get_state_display() if key in after else "Gone: nothing is left to book in it",
-        )
-        for key, journal in before.items()
-        if journal.lines_hash and (key not in after or after[key].state != journal.state)
-    ]
-    count = batch.journals.count()
-    return Plan(
-        effect=f"Void batch {batch.number}",
-        says=(
-            f"Gives {count} journal{'s' if count > 1 else ''} back as approved and keeps the file, marked as void. "
-            "Take them out of the books where you imported the file."
-        ),
-        digest=digest(
-            "void",
-            batch.pk,
-            actor.pk,
-            *[(key, journal.state, journal.lines_hash) for key, journal in sorted(after.items())],
-        ),
-        detail={"changes": changes},
-    )
-
-
-@transaction.atomic
-def void_batch(*, batch: ExportBatch, reason: str, actor: User) -> ExportBatch:
-    """Give a batch's journals back as approved; what changed since they left is then built into them.
-
-    Refused where a correction of one of them is in another live batch, or its month is locked.
-    """
-    if not reason.strip():
-        raise Refused("Say why, for whoever reads this later.", field="reason")
-    batch = _void(batch, reason.strip(), actor)
-    sweep_each({code: Scope(entity=batch.entity) for code in causes.JOURNALS})
     return batch
 
 
@@ -135,45 +75,8 @@ def void_batch(*, batch: ExportBatch, reason: str, actor: User) -> ExportBatch:
 def download(*, batch: ExportBatch, actor: User) -> bytes:
     """The bytes as they were exported, the same every time; who took them is in the audit trail."""
     check_may(actor, READ_MONEY, batch.entity)
-    _record(batch, actor, "batch.downloaded", after={"file": batch.name, "sha256": batch.sha256})
+    record(batch, actor, "batch.downloaded", after={"file": batch.name, "sha256": batch.sha256})
     return bytes(batch.content)
-
-
-def _void(batch: ExportBatch, reason: str, actor: User) -> ExportBatch:
-    check_may(actor, EXPORT_JOURNALS, batch.entity)
-    lock_mapping(batch.entity_id)
-    batch = ExportBatch.objects.select_related("entity", "voided_by").get(pk=batch.pk)
-    if batch.voided_at:
-        raise Refused(f"{batch.voided_by} voided batch {batch.number} already.", code="voided")
-    given_back = list(Journal.objects.filter(batches__batch=batch))
-    locked = locked_months(batch.entity)
-    for journal in given_back:
-        if journal.period in locked:
-            raise Refused(f"{journal.period:%B %Y} is locked.", code="locked")
-    later = BatchJournal.objects.filter(journal__corrects__in=given_back, live=True).exclude(batch=batch)
-    if first := later.select_related("batch", "journal__corrects").order_by("-batch__number").first():
-        raise Refused(
-            f"Void batch {first.batch.number} first: {first.journal.key} in it corrects {first.journal.corrects.key}.",
-            code="corrected-later",
-        )
-    batch.journals.update(live=False)
-    batch.voided_by, batch.voided_at, batch.void_reason = actor, timezone.now(), reason
-    batch.save(update_fields=["voided_by", "voided_at", "void_reason"])
-    Journal.objects.filter(pk__in=[journal.pk for journal in given_back]).update(state=State.APPROVED)
-    _record(batch, actor, "batch.voided", reason=reason)
-    _record_each(
-        batch, given_back, actor, "journal.given-back", {"state": State.EXPORTED}, {"state": State.APPROVED}, reason
-    )
-    versions = SettlementJournal.objects.filter(journal__in=given_back).values_list("version", flat=True)
-    rebuild(list(versions.distinct()), because=f"batch {batch.number}, in which it had left, was voided.")
-    return batch
-
-
-def _of_settlements(batch: ExportBatch) -> dict[str, Journal]:
-    """Key -> each journal of the settlements that the batch is about."""
-    settlements = SettlementJournal.objects.filter(journal__batches__batch=batch).values("version__settlement")
-    rows = Journal.objects.filter(of_settlement__version__settlement__in=settlements)
-    return {journal.key: journal for journal in rows.order_by("key")}
 
 
 def _reviews(journals: Iterable[Journal], format: str, actor: User) -> list[Review]:
@@ -237,7 +140,8 @@ def _next_number(entity: Entity) -> int:
     return (ExportBatch.objects.filter(entity=entity).aggregate(last=Max("number"))["last"] or 0) + 1
 
 
-def _record(batch: ExportBatch, actor: User, verb: str, *, after: dict | None = None, reason: str = "") -> None:
+def record(batch: ExportBatch, actor: User, verb: str, *, after: dict | None = None, reason: str = "") -> None:
+    """An audit entry about the batch."""
     AuditEntry.objects.record(
         actor=actor,
         entity=batch.entity,
@@ -248,9 +152,10 @@ def _record(batch: ExportBatch, actor: User, verb: str, *, after: dict | None = 
     )
 
 
-def _record_each(
+def record_each(
     batch: ExportBatch, journals: Sequence[Journal], actor: User, verb: str, before: State, after: State
 ) -> None:
+    """An audit entry about each journal that left in it or came back."""
     AuditEntry.objects.record_all(
         AuditEntry(
             actor=actor,

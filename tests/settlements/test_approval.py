@@ -11,69 +11,17 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.ledger.approval import hash_of
-from apps.ledger.models import Account, Journal, PeriodLock, TaxClass, TaxCode
+from apps.ledger.models import Account, Journal, TaxClass, TaxCode
 from apps.settlements.approval import ONE_PERSON, approve, preview_approve, withdraw
 from apps.settlements.charts import apply_chart
 from apps.settlements.makers import makers
 from apps.settlements.models import JournalPart, SettlementJournal
 from apps.settlements.operations import choose_tax_code, map_fee
-from tests.factories import CaseFactory, ConnectionFactory, EntityFactory, person
-from tests.settlements.files import SALE, File, line
-from tests.settlements.take import take
+from tests.factories import CaseFactory, ConnectionFactory, person
+from tests.settlements.books import LATER, NOVEMBER, RETURN_FEE, lock, map_the_fee, settle
+from tests.settlements.files import line
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-RETURN_FEE = line("-4.20", amount_type="ItemFees", amount_description="NewReturnFee")
-NOVEMBER = "03.11.2026"
-LATER = line("50.00", posted_date=NOVEMBER, posted_date_time=f"{NOVEMBER} 12:00:00 UTC")
-
-
-@pytest.fixture
-def entity():
-    return EntityFactory(name="Brackenfold Home Ltd")
-
-
-@pytest.fixture
-def priya(entity):
-    """Finance: the chart is hers, and so is what she maps."""
-    priya = person(Role.FINANCE, entity, name="Priya Nair")
-    apply_chart(chart="uk", entity=entity, actor=priya)
-    return priya
-
-
-@pytest.fixture
-def ian(entity):
-    return person(Role.FINANCE, entity, name="Ian Grove")
-
-
-@pytest.fixture
-def place(entity, priya):
-    return ConnectionFactory(entity=entity, name="amazon.co.uk")
-
-
-def settle(place, settlement_id: str, *lines) -> list[Journal]:
-    """The journals of a settlement that was read: one, or two with a line of November."""
-    november = any(row["posted-date"] == NOVEMBER for row in lines)
-    end = "07.11.2026 00:00:00 UTC" if november else "31.10.2026 00:00:00 UTC"
-    take(place, File(settlement_id=settlement_id, lines=(*SALE, *lines), end=end))
-    return list(Journal.objects.filter(key__startswith=f"stl:{settlement_id}").order_by("key"))
-
-
-def map_the_fee(entity, actor, since=date(2026, 10, 1), code="5110"):
-    pattern = {"transaction_type": "Order", "amount_type": "ItemFees", "amount_description": "NewReturnFee"}
-    return map_fee(
-        entity=entity,
-        pattern=pattern | {"marketplace": "", "treatment": ""},
-        since=since,
-        account=Account.objects.get(entity=entity, code=code),
-        tax_class=None,
-        reason="New fee",
-        actor=actor,
-    )
-
-
-def lock(entity, month: date, by) -> PeriodLock:
-    return PeriodLock.objects.create(entity=entity, month=month, locked_by=by)
 
 
 def refused(journals, actor) -> str:
