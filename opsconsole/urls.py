@@ -1,8 +1,10 @@
 from django.urls import path
 
 from apps.console import (
+    accounts,
     audit,
     case,
+    chains,
     charts,
     close,
     files,
@@ -13,6 +15,7 @@ from apps.console import (
     login,
     mapping,
     queue,
+    rule,
     settlements,
     start,
     tieout,
@@ -43,8 +46,15 @@ urlpatterns = [
     path("close/", close.close, name="close"),
     path("close/<int:entity>/one-person/", close.one_person, name="one_person"),
     path("close/<int:entity>/<str:month>/", close.close_month, name="close_month"),
+    path("chains/", chains.chains, name="chains"),
+    path("chains/<int:pk>/", chains.chain, name="chain"),
     path("mapping/", mapping.mapping, name="mapping"),
     path("mapping/signatures/<int:pk>/", mapping.signature, name="signature"),
     path("mapping/chart/", charts.charts, name="charts"),
+    path("mapping/rules/<int:pk>/", rule.rule, name="rule"),
+    path("mapping/rules/<int:pk>/<str:name>/", rule.rule_do, name="rule_do"),
+    path("accounts/", accounts.accounts, name="accounts"),
+    path("accounts/<int:pk>/", accounts.account, name="account"),
+    path("accounts/<int:pk>/<str:name>/", accounts.account_do, name="account_do"),
     path("audit/", audit.audit, name="audit"),
 ]

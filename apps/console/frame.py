@@ -34,6 +34,7 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
                     Place("Settlements", reverse("settlements")),
                     Place("Journals", reverse("journals")),
                     Place("Month close", reverse("close")),
+                    Place("Reserve chains", reverse("chains")),
                     Place("GL mapping", reverse("mapping")),
                 ],
             )

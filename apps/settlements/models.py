@@ -330,6 +330,11 @@ class AcceptedColumn(models.Model):
         constraints = [models.UniqueConstraint(fields=["connection", "name"], name="column_accepted_once")]
 
 
+class ReserveChainQuerySet(models.QuerySet["ReserveChain"]):
+    def visible_to(self, user: User) -> "ReserveChainQuerySet":
+        return self.filter(connection__entity_id__in=user.entities_where(READ_MONEY))
+
+
 class ReserveChain(models.Model):
     """Settlements of a connection and currency that hand their reserve on, one to the next.
 
@@ -347,6 +352,8 @@ class ReserveChain(models.Model):
     opening_at = models.DateTimeField(null=True)
     ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True, help_text="When a person said that no settlement follows")
+
+    objects = ReserveChainQuerySet.as_manager()
 
     class Meta:
         ordering = ["connection", "currency", "name"]
@@ -369,6 +376,14 @@ class ReserveChain(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def entity(self) -> Entity:
+        return self.connection.entity
+
+    @property
+    def entity_id(self) -> int:
+        return self.connection.entity_id
 
 
 class ChainLink(models.Model):

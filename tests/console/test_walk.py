@@ -6,8 +6,8 @@ from django.urls import get_resolver, reverse
 
 from apps.core.permissions import Role
 from apps.integrations.models import Job, StoredFile
-from apps.ledger.models import Journal
-from apps.settlements.models import FeeSignature
+from apps.ledger.models import Account, Journal
+from apps.settlements.models import FeeSignature, ReserveChain
 from tests.console.conftest import Company
 from tests.console.pages import Page
 
@@ -24,7 +24,9 @@ READ = {
     "jobs": {FINANCE, ADMIN, VIEWER, OPS},
     "journals": MONEY,
     "close": MONEY,
+    "chains": MONEY,
     "mapping": MONEY,
+    "accounts": MONEY,
     "charts": {FINANCE, ADMIN},
     "audit": EVERYBODY,
 }
@@ -42,11 +44,14 @@ OF_ONE = {
     "file_raw": MONEY,
     "job": {FINANCE, ADMIN, VIEWER, OPS},
     "journal": MONEY,
+    "chain": MONEY,
     "signature": MONEY,
+    "rule": MONEY,
+    "account": MONEY,
     "close_month": MONEY,
     "one_person": MONEY,
 }
-WRITTEN = {"act", "case_move", "job_move"}
+WRITTEN = {"rule_do", "account_do", "act", "case_move", "job_move"}
 
 
 def address_of(name: str, company: Company) -> str:
@@ -61,6 +66,9 @@ def address_of(name: str, company: Company) -> str:
         "journal": lambda: [Journal.objects.filter(entity=company.entity).first().pk],
         "close_month": lambda: [company.entity.pk, "2026-10"],
         "one_person": lambda: [company.entity.pk],
+        "chain": lambda: [ReserveChain.objects.get(connection=company.connection).pk],
+        "rule": lambda: [FeeRule.objects.filter(entity=company.entity).first().pk],
+        "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
         "signature": lambda: [FeeSignature.objects.filter(entity=company.entity).first().pk],
     }[name]()
     return reverse(name, args=args)

@@ -5,18 +5,21 @@ exactly one live case of the type, the second none.
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.integrations.models import Connection, Job, JobState
 from apps.ledger.models import Account, TaxClass, TaxRule
+from apps.settlements.chain_changes import confirm_opening
+from apps.settlements.accounts import close_account, move_rules
 from apps.settlements.charts import apply_chart
 from apps.settlements.closing import ask_to_unlock, lock, unlock
-from apps.settlements.models import AcceptedColumn, FeeRule, FileReading
+from apps.settlements.models import AcceptedColumn, FeeRule, FileReading, ReserveChain
 from apps.settlements.operations import choose_tax_code, map_fee
 from tests.factories import ConnectionFactory, person
-from tests.settlements.files import SALE, File, line
+from tests.settlements.files import SALE, File, line, reserve
 from tests.settlements.take import take
 
 SINCE = date(2026, 1, 1)
@@ -130,13 +133,63 @@ def _unlocked_by_another(entity: Entity) -> None:
     unlock(entity=entity, month=OCTOBER, actor=person(Role.FINANCE, entity))
 
 
+def _payout(number: int, days: int, given_back: str = "", kept: str = "") -> File:
+    """The number-th of settlements that follow each other, each of so many days; the third ended yesterday."""
+    start = date.today() - timedelta(days=1 + (4 - number) * days)
+    file = File(settlement_id=f"3000000000{number}", lines=(*SALE, *reserve(given_back, kept)))
+    return file.of_days(start, start + timedelta(days=days))
+
+
+def _days_missing(entity: Entity) -> None:
+    place, _ = _charted(entity)
+    take(place, _payout(1, 14, kept="80.00"))
+    take(place, _payout(3, 14, given_back="95.50", kept="70.00"))
+
+
+def _days_came(entity: Entity) -> None:
+    take(entity.connections.get(), _payout(2, 14, given_back="80.00", kept="95.50"))
+
+
+def _first_given_back(entity: Entity) -> None:
+    take(_charted(entity)[0], _payout(3, 14, given_back="412.35", kept="505.20"))
+
+
+def _opening_confirmed(entity: Entity) -> None:
+    chain = ReserveChain.objects.get(connection__entity=entity)
+    confirm_opening(chain=chain, amount=Decimal("412.35"), reason="Our books", actor=entity.memberships.get().user)
+
+
+def _none_came(entity: Entity) -> None:
+    take(_charted(entity)[0], _payout(2, 16, kept="80.00"))
+
+
+def _one_came(entity: Entity) -> None:
+    take(entity.connections.get(), _payout(3, 16, given_back="80.00"))
+
+
+def _account_closed(entity: Entity) -> None:
+    place, finance = _charted(entity)
+    take(place, File())
+    close_account(account=Account.objects.get(entity=entity, code="5100"), reason="Merged", actor=finance)
+
+
+def _its_rules_moved(entity: Entity) -> None:
+    codes = {account.code: account for account in Account.objects.filter(entity=entity)}
+    actor = entity.memberships.get().user
+    move_rules(account=codes["5100"], to=codes["5190"], since=None, reason="Merged", actor=actor)
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
     "job.stuck": (_job_stuck, _job_runs_again),
+    "ledger.account-missing": (_account_closed, _its_rules_moved),
     "ledger.tax-code-unmapped": (_leg_without_tax, _tax_code_chosen),
     "settlement.changed": (_changed, _one_that_ties),
     "settlement.column-unknown": (_extra_column, _column_accepted),
+    "settlement.missing": (_none_came, _one_came),
+    "settlement.opening-balance": (_first_given_back, _opening_confirmed),
+    "settlement.reserve-chain-broken": (_days_missing, _days_came),
     "settlement.does-not-tie": (_does_not_tie, _one_that_ties),
     "settlement.facilitator-not-zero": (_withheld_tax_unmapped, _withheld_tax_mapped),
     "settlement.fee-unmapped": (_new_fee, _fee_mapped),

@@ -1,6 +1,7 @@
 """Settlement files made up for tests."""
 
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from decimal import Decimal
 
 from apps.settlements.layout import COLUMNS
@@ -22,6 +23,14 @@ SALE = (
     line("20.00", amount_description="Tax"),
     line("-15.00", amount_type="ItemFees", amount_description="Commission"),
 )
+
+
+def reserve(given_back: str = "", kept: str = "") -> tuple[dict[str, str], ...]:
+    """The reserve lines of a file: what it was given back, and what it kept."""
+    other = {"transaction_type": "other-transaction", "amount_type": "other-transaction", "marketplace_name": "",
+             "order_id": "", "order_item_code": "", "sku": "", "quantity_purchased": "", "fulfillment_id": ""}  # fmt: skip
+    back = (line(given_back, **other, amount_description="Previous Reserve Amount Balance"),) if given_back else ()
+    return (*back, line(f"{-Decimal(kept)}", **other, amount_description="Current Reserve Amount")) if kept else back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +71,11 @@ class File:
 
     def bytes(self) -> bytes:
         return self.text().encode(self.encoding)
+
+    def of_days(self, start: date, end: date) -> "File":
+        """From one day to another, paid two days later."""
+        days = (start, end, end + timedelta(days=2))
+        return self.but(**dict(zip(("start", "end", "deposit"), (f"{day:%d.%m.%Y} 12:00:00 UTC" for day in days), strict=True)))
 
     def but(self, **changes) -> "File":
         return replace(self, **changes)

@@ -1,5 +1,8 @@
 """Files taken as the console takes them: stored, then read by a job."""
 
+from django.db.models import QuerySet
+
+from apps.exceptions.models import Case
 from apps.integrations.files import store
 from apps.integrations.jobs import create, run_here
 from apps.integrations.models import Connection, JobState
@@ -18,3 +21,8 @@ def take(connection: Connection, file: File | bytes, name: str = "settlement.txt
 
 def figures(verdict: dict, *names: str) -> tuple:
     return tuple(verdict[name] for name in names)
+
+
+def live_cases(**about) -> QuerySet[Case]:
+    """Those that a file caused. That none came for 16 days after a file of fixed dates is the calendar's doing."""
+    return Case.objects.live().filter(**about).exclude(type="settlement.missing")
