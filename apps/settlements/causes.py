@@ -5,8 +5,9 @@ JOURNALS = (
     "ledger.tax-code-unmapped",
     "settlement.facilitator-not-zero",
     "erp.period-closed",
+    "ledger.account-missing",
 )
 """Journals were built anew: the mapping changed, or tax, or legs."""
 
-MONTHS = ("erp.period-closed",)
+MONTHS = ("erp.period-closed", "ledger.account-missing")
 """A month was locked or unlocked, or a journal moved to another month, or left, or came back."""

@@ -16,7 +16,7 @@ from apps.exceptions.types import Scope
 from apps.integrations.files import open_raw
 from apps.integrations.models import StoredFile
 from apps.ledger.models import Journal
-from apps.settlements import journals, legs, resolutions
+from apps.settlements import chains, journals, legs, resolutions, versions
 from apps.settlements.layout import Unreadable
 from apps.settlements.lines import load
 from apps.settlements.models import (
@@ -67,16 +67,16 @@ def _take(
     stream: BinaryIO, report: Report, rows: str, *, file: StoredFile, actor: User | None, say: Say, again: bool
 ) -> FileReading:
     entity = file.connection.entity
-    _one_at_a_time(f"company {entity.pk}")
-    _one_at_a_time(f"settlement {report.settlement_id}")
+    _one_at_a_time(entity.pk)
+    versions.lock_settlement(report.settlement_id)
     settlement = Settlement.objects.filter(settlement_id=report.settlement_id).select_related("connection").first()
     if settlement and settlement.connection_id != file.connection_id:
         raise Unreadable("other-connection", 2, _elsewhere(settlement, file))
     version = settlement.versions.filter(rows_hash=rows).first() if settlement else None
     if version and not (again and version.state in (State.HELD, State.CHANGED)):
         return _record(file, Status.KNOWN, version=version, reason="same-rows", words=_known(version))
-    head = {name: getattr(report, name) for name in ("currency", "start_at", "end_at", "deposit_at")}
     if not settlement:
+        head = {name: getattr(report, name) for name in versions.HEAD}
         settlement = Settlement.objects.create(
             entity=entity, connection=file.connection, settlement_id=report.settlement_id, **head
         )
@@ -92,16 +92,14 @@ def _take(
     version.lines, version.sum = loaded.lines, loaded.sum
     version.state = _decide(settlement, version)
     if version.state == State.TAKEN:
-        settlement.versions.exclude(pk=version.pk).update(state=State.SUPERSEDED)
-        for name, value in head.items():  # a version held until now may have said otherwise
-            setattr(settlement, name, value)
-        settlement.save(update_fields=list(head))
+        versions.take(version, report)
     version.save()
     resolutions.lock_mapping(entity.pk)  # legs or rules that come now wait, and then find these lines
     legs.reroll([version.pk])
     if loaded.new_signatures:
         resolutions.resolve(entity, loaded.new_signatures)
     journals.rebuild([version.pk], because=f"{file.name} was read.")
+    chains.propose(file.connection)
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,
@@ -153,10 +151,10 @@ def _empty(version: SettlementVersion) -> SettlementVersion:
     return version
 
 
-def _one_at_a_time(what: str) -> None:
-    """Two files of one company, or of one settlement, wait for each other: the second sees what the first took."""
+def _one_at_a_time(entity_id: int) -> None:
+    """Two files of one company wait for each other: the second finds the signatures that the first had."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of {what}"])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of company {entity_id}"])
 
 
 def _close(reading: FileReading, replaces: FileReading | None, hold: Callable[[], None]) -> None:
@@ -177,7 +175,9 @@ def _close(reading: FileReading, replaces: FileReading | None, hold: Callable[[]
             "settlement.facilitator-not-zero": settlement,
             "settlement.column-unknown": everything,
             "ledger.tax-code-unmapped": everything,
+            **dict.fromkeys(chains.TYPES, everything),
             "erp.period-closed": everything,
+            "ledger.account-missing": everything,
         }
     sweep_each(scopes)
     hold()

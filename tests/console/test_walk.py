@@ -7,7 +7,7 @@ from django.urls import get_resolver, reverse
 from apps.core.permissions import Role
 from apps.integrations.models import Job, StoredFile
 from apps.ledger.models import Account, Journal
-from apps.settlements.models import FeeSignature, ReserveChain
+from apps.settlements.models import FeeRule, FeeSignature, ReserveChain
 from tests.console.conftest import Company
 from tests.console.pages import Page
 

@@ -12,8 +12,8 @@ from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.integrations.models import Connection, Job, JobState
 from apps.ledger.models import Account, TaxClass, TaxRule
-from apps.settlements.chain_changes import confirm_opening
 from apps.settlements.accounts import close_account, move_rules
+from apps.settlements.chain_changes import confirm_opening
 from apps.settlements.charts import apply_chart
 from apps.settlements.closing import ask_to_unlock, lock, unlock
 from apps.settlements.models import AcceptedColumn, FeeRule, FileReading, ReserveChain
