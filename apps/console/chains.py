@@ -67,7 +67,9 @@ def chains(request: HttpRequest) -> HttpResponse:
 def chain(request: HttpRequest, pk: int) -> HttpResponse:
     """One chain. With ?do= the deed of that name; without, the one that it waits for."""
     mine = ReserveChain.objects.visible_to(request.user)
-    found = get_object_or_404(mine.select_related("connection__entity", "confirmed_by", "opening_by", "ended_by"), pk=pk)
+    found = get_object_or_404(
+        mine.select_related("connection__entity", "confirmed_by", "opening_by", "ended_by"), pk=pk
+    )
     show_in_zone(found.entity)
     rolled = reserve.roll_forward(found)
     name = request.GET.get("do", _fitting(rolled).name)

@@ -57,7 +57,11 @@ def plan_opening(chain: ReserveChain, amount: Decimal) -> Plan:
     currency, first = chain.currency, rolled.first.payout
     after = rules.standing([linked.payout for linked in rolled.links], amount)
     off = amount - first.given_back
-    warning = f" Settlement {first.id} was given back {words(abs(off), currency)} {'less' if off > 0 else 'more'}." if off else ""
+    warning = (
+        f" Settlement {first.id} was given back {words(abs(off), currency)} {'less' if off > 0 else 'more'}."
+        if off
+        else ""
+    )
     return Plan(
         effect=f"Open the chain with {words(amount, currency)}",
         says=f"The reserve account is to start with {words(amount, currency)} before {first.id}.{warning} No journal changes.",
@@ -107,7 +111,9 @@ def plan_move(chain: ReserveChain, settlement_id: str, to: ReserveChain | None, 
 
 
 @transaction.atomic
-def move_settlement(*, settlement: Settlement, to: ReserveChain | None, name: str = "", reason: str, actor: User) -> str:
+def move_settlement(
+    *, settlement: Settlement, to: ReserveChain | None, name: str = "", reason: str, actor: User
+) -> str:
     """Put a settlement into another chain of its connection and currency, or into a new one called `name`.
 
     Who moves one has seen both chains: all their settlements count as placed from then on.

@@ -143,9 +143,7 @@ def roll_forward(chain: ReserveChain) -> RollForward:
 def read(entity_ids: Collection[int], connection: Connection | None = None) -> list[Settled]:
     """The settlements of these companies, or of one connection, in order of time: one query over their roll-ups."""
     with database.cursor() as cursor:
-        cursor.execute(
-            SETTLED, {"entities": list(entity_ids), "connection": connection.pk if connection else None}
-        )
+        cursor.execute(SETTLED, {"entities": list(entity_ids), "connection": connection.pk if connection else None})
         return [_settled(*row) for row in cursor.fetchall()]
 
 
@@ -218,7 +216,9 @@ def _new_chain(connection: Connection, currency: str, marketplaces: frozenset[st
     chains = ReserveChain.objects.filter(connection=connection, currency=currency)
     taken = set(chains.values_list("name", flat=True))
     names = chain([name], (f"{name} {number}" for number in count(2)))
-    return chains.create(connection=connection, currency=currency, name=next(free for free in names if free not in taken))
+    return chains.create(
+        connection=connection, currency=currency, name=next(free for free in names if free not in taken)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +243,10 @@ def chain_of(settlement: Settlement) -> Place | None:
     link = ChainLink.objects.filter(settlement=settlement).select_related("chain__connection").first()
     rows = roll_forward(link.chain).rows if link else []
     return next(
-        (Place(chain=link.chain, linked=linked, doubtful=each.doubtful) for each, linked in rows if each.pk == settlement.pk),
+        (
+            Place(chain=link.chain, linked=linked, doubtful=each.doubtful)
+            for each, linked in rows
+            if each.pk == settlement.pk
+        ),
         None,
     )

@@ -24,7 +24,9 @@ def chain(
 ) -> list[Payout]:
     """One settlement for each pair of reserves: it gives back the first and keeps the second."""
     return [
-        payout(f"{name}{n}", start + timedelta(days=days * n), days, marketplaces=marketplaces, given_back=back, kept=kept)
+        payout(
+            f"{name}{n}", start + timedelta(days=days * n), days, marketplaces=marketplaces, given_back=back, kept=kept
+        )
         for n, (back, kept) in enumerate(pairwise(reserves))
     ]
 
@@ -123,7 +125,10 @@ def test_an_equal_amount_of_another_marketplace_or_at_another_time_says_nothing(
 
 
 def test_the_amount_decides_between_two_that_end_when_it_begins_although_the_other_is_broken():
-    a1, b1 = payout("a1", FIRST, marketplaces=UK, kept=Decimal(80)), payout("b1", FIRST, marketplaces=UK, kept=Decimal(50))
+    a1, b1 = (
+        payout("a1", FIRST, marketplaces=UK, kept=Decimal(80)),
+        payout("b1", FIRST, marketplaces=UK, kept=Decimal(50)),
+    )
     a2 = payout("a2", a1.end, marketplaces=UK, given_back=Decimal(80))
     b2 = payout("b2", b1.end, marketplaces=UK, given_back=Decimal(55))
     assert found([a1, b1, b2, a2]) == ids([a1, a2], [b1, b2])
