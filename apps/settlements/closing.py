@@ -15,8 +15,9 @@ from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Journal, PeriodLock
+from apps.settlements.approval import check_may
 from apps.settlements.plans import sums
-from apps.settlements.waiting import booked, check, money_of, settle
+from apps.settlements.waiting import booked, money_of, settle
 
 State = Journal.State
 
@@ -59,7 +60,7 @@ def preview_lock(*, entity: Entity, month: date) -> Plan:
 @transaction.atomic
 def lock(*, entity: Entity, month: date, actor: User) -> PeriodLock:
     """Let nothing more be approved or exported in a month. What is not exported waits, and is a case."""
-    check(LOCK_PERIODS, actor, entity)
+    check_may(actor, LOCK_PERIODS, entity)
     planned = preview_lock(entity=entity, month=month)
     made = PeriodLock.objects.create(entity=entity, month=month, locked_by=actor)
     _record("period.locked", made, actor, after={"waiting": len(planned.detail["waits"])})
@@ -80,7 +81,7 @@ def preview_ask(*, entity: Entity, month: date) -> Plan:
 @transaction.atomic
 def ask_to_unlock(*, entity: Entity, month: date, reason: str, actor: User) -> PeriodLock:
     """Ask, for a reason, that another person unlocks a month."""
-    check(LOCK_PERIODS, actor, entity)
+    check_may(actor, LOCK_PERIODS, entity)
     settle(entity)
     found = lock_of(entity, month)
     if found.unlock_asked_by:
@@ -108,7 +109,7 @@ def preview_withdraw(*, entity: Entity, month: date) -> Plan:
 @transaction.atomic
 def withdraw_request(*, entity: Entity, month: date, actor: User) -> PeriodLock:
     """Let the month stay locked after all. The audit keeps who had asked, and why."""
-    check(LOCK_PERIODS, actor, entity)
+    check_may(actor, LOCK_PERIODS, entity)
     settle(entity)
     found = lock_of(entity, month)
     _check_asked(found)
@@ -137,7 +138,7 @@ def preview_unlock(*, entity: Entity, month: date, actor: User) -> Plan:
 @transaction.atomic
 def unlock(*, entity: Entity, month: date, actor: User) -> PeriodLock:
     """Unlock a month that another person asked for."""
-    check(CONFIRM_UNLOCK, actor, entity)
+    check_may(actor, CONFIRM_UNLOCK, entity)
     planned = preview_unlock(entity=entity, month=month, actor=actor)
     found = lock_of(entity, month)
     found.unlocked_by, found.unlocked_at = actor, timezone.now()

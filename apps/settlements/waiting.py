@@ -8,13 +8,14 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import POST_LATER, Permission
+from apps.core.permissions import POST_LATER
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Journal, JournalLine, PeriodLock
 from apps.ledger.periods import first_open, locked_months
 from apps.settlements import journals
+from apps.settlements.approval import check_may
 from apps.settlements.models import SettlementVersion
 from apps.settlements.resolutions import lock_mapping
 from apps.settlements.writing import NOT_APPROVED
@@ -72,7 +73,7 @@ def post_later(*, entity: Entity, month: date, reason: str, actor: User) -> list
 
     An approved one is a draft again: what was approved said another month.
     """
-    check(POST_LATER, actor, entity)
+    check_may(actor, POST_LATER, entity)
     detail = preview_post_later(entity=entity, month=month).detail
     later, moves = detail["later"], detail["moves"]
     AuditEntry.objects.record_all(
@@ -104,8 +105,3 @@ def settle(entity: Entity) -> None:
     """Within a transaction, nothing changes any more between what is read from here on and what is done."""
     if connection.in_atomic_block:
         lock_mapping(entity.pk)
-
-
-def check(permission: Permission, actor: User, entity: Entity) -> None:
-    if not actor.may(permission, entity.pk):
-        raise NotAllowed(f"{actor.name} cannot {permission.does} at {entity.name}.")

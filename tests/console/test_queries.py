@@ -1,7 +1,7 @@
 """Each list asks the database as often for 50 rows as for one, and hands on to the next page by key."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection as database
@@ -14,6 +14,7 @@ from apps.core.models import AuditEntry, Entity
 from apps.core.permissions import Role
 from apps.exceptions.models import Case, State
 from apps.integrations.models import Connection, Job
+from apps.ledger.models import Journal, JournalLine, PeriodLock
 from apps.settlements.models import READ_FILE, FeeSignature, FileReading, RollUp, SettlementJournal, SettlementLine
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
@@ -61,7 +62,27 @@ def a_held_case(place: Connection) -> Case:
 def a_settlement(place: Connection) -> None:
     version = VersionFactory(settlement__connection=place)
     for _ in range(2):
-        SettlementJournal.objects.create(version=version, journal=JournalFactory(entity=place.entity))
+        journal = JournalFactory(entity=place.entity)
+        SettlementJournal.objects.create(version=version, journal=journal, month=journal.period)
+
+
+def a_month(place: Connection) -> None:
+    """A journal in a month of its own, and a lock of the month before, which another person may unlock."""
+    count = Journal.objects.filter(entity=place.entity).count()
+    month = date(2020 + count // 6, 2 + count % 6 * 2, 1)
+    journal = JournalFactory(entity=place.entity, period=month, state=Journal.State.INCOMPLETE)
+    SettlementJournal.objects.create(
+        version=VersionFactory(settlement__connection=place), journal=journal, month=journal.period
+    )
+    JournalLine.objects.create(journal=journal, number=1, label="Sales")
+    PeriodLock.objects.create(
+        entity=place.entity,
+        month=month.replace(month=month.month - 1),
+        locked_by=person(Role.FINANCE, place.entity),
+        unlock_asked_by=person(Role.FINANCE, place.entity),
+        unlock_asked_at=timezone.now(),
+        unlock_reason="A late file",
+    )
 
 
 def a_job(place: Connection) -> None:
@@ -102,6 +123,7 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "settlements": ("/settlements/", a_settlement),
     "jobs": ("/jobs/", a_job),
     "journals": ("/journals/", a_settlement),
+    "months": ("/close/", a_month),
     "signatures": ("/mapping/?show=signatures", a_signature),
     "audit": ("/audit/", an_entry),
 }

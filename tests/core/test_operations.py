@@ -5,11 +5,11 @@ import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 
-from apps.core.errors import Refused
+from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
-from apps.core.operations import add_person, create_entity
+from apps.core.operations import add_person, create_entity, set_one_person
 from apps.core.permissions import Role
-from tests.factories import EntityFactory, UserFactory
+from tests.factories import EntityFactory, UserFactory, person
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +84,42 @@ def test_a_company_name_is_there_once():
     EntityFactory(name="Brightfold")
     with pytest.raises(Refused, match="already exists"):
         create_entity(name="Brightfold", country="GB", zone="Europe/London", base_currency="GBP")
+
+
+def test_an_admin_lets_one_person_map_and_approve_for_a_reason():
+    entity = EntityFactory()
+    ian = person(Role.ADMIN, entity, name="Ian Grove")
+    set_one_person(entity=entity, on=True, reason=" Marta is on leave ", actor=ian)
+    entity.refresh_from_db()
+    assert entity.one_person
+    entry = AuditEntry.objects.about(f"entity:{entity.pk}").get()
+    assert (entry.verb, entry.actor, entry.reason) == ("entity.one-person", ian, "Marta is on leave")
+    assert (entry.before, entry.after) == ({"one person": False}, {"one person": True})
+    set_one_person(entity=entity, on=False, reason="She is back", actor=ian)
+    entity.refresh_from_db()
+    assert not entity.one_person
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role != Role.ADMIN])
+def test_only_an_admin_changes_the_one_person_setting(role):
+    entity = EntityFactory()
+    with pytest.raises(NotAllowed, match="Admins can"):
+        set_one_person(entity=entity, on=True, reason="Mine", actor=person(role, entity))
+    entity.refresh_from_db()
+    assert not entity.one_person
+    assert not AuditEntry.objects.exists()
+
+
+def test_an_admin_elsewhere_does_not_change_it_here():
+    with pytest.raises(NotAllowed):
+        set_one_person(entity=EntityFactory(), on=True, reason="Mine", actor=person(Role.ADMIN, EntityFactory()))
+
+
+def test_the_one_person_setting_needs_a_reason_and_a_change():
+    entity = EntityFactory()
+    ian = person(Role.ADMIN, entity)
+    with pytest.raises(Refused) as without_reason:
+        set_one_person(entity=entity, on=True, reason=" ", actor=ian)
+    assert without_reason.value.field == "reason"
+    with pytest.raises(Refused, match="is off already"):
+        set_one_person(entity=entity, on=False, reason="Again", actor=ian)
