@@ -7,6 +7,7 @@ from django.db import connection
 
 from apps.exceptions.models import Case
 from apps.ledger.models import Account, PeriodLock
+from apps.settlements.differences import Difference, difference
 from apps.settlements.models import FeeRule, FeeSignature, SettlementLine, SettlementVersion
 from apps.settlements.suggestions import Suggestion, suggest
 
@@ -46,6 +47,18 @@ class UnequalOrder:
     @property
     def rest(self) -> Decimal:
         return self.collected + self.withheld
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """The versions of a changed settlement, the oldest first, and what differs between the one that counts and the newest."""
+
+    versions: list[SettlementVersion]
+    difference: Difference | None
+
+    @property
+    def none_ties(self) -> bool:
+        return all(version.difference for version in self.versions)
 
 
 def sample_lines(case: Case) -> list[SettlementLine]:
@@ -95,6 +108,27 @@ def month_lock(case: Case) -> PeriodLock | None:
 
 def has_accounts(case: Case) -> bool:
     return Account.objects.filter(entity=case.entity_id).exists()
+
+
+def versions_to_choose(case: Case) -> list[SettlementVersion]:
+    """The version that is taken and those that wait, the oldest first."""
+    return [version for version in _versions(case) if version.state != SettlementVersion.State.SUPERSEDED]
+
+
+def changed_versions(case: Case) -> Versions:
+    """What there is to choose from; once that is over, all there was."""
+    versions = _versions(case)
+    by_number = {version.number: version for version in versions}
+    kept, newest = by_number.get(case.facts.get("kept", {}).get("version")), by_number.get(case.facts["version"])
+    return Versions(
+        versions=versions_to_choose(case) if case.is_live else versions,
+        difference=difference(kept, newest) if kept and newest else None,
+    )
+
+
+def _versions(case: Case) -> list[SettlementVersion]:
+    found = SettlementVersion.objects.filter(settlement__settlement_id=case.subject, settlement__entity=case.entity_id)
+    return list(found.select_related("settlement", "file__received_by"))
 
 
 def _taken(settlement_id: str) -> SettlementVersion | None:

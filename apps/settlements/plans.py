@@ -118,10 +118,12 @@ def days_of(spans: Spans) -> set[date]:
 
 
 def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
-    """Of the same payouts, by today's rules and by the changed ones. A line counts where its cell gets an account."""
+    """Of the same payouts, by today's rules or file and by the changed ones. A line counts where its cell gets an account."""
     entity = facts.entity
     lines, moved, gross = 0, 0, defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
+        if old.version.pk != new.version.pk:  # another file: its lines have nothing to do with those before
+            continue
         for was, now in zip(old.cells, new.cells, strict=True):
             if was.posting is None and now.posting is not None:
                 lines += now.lines

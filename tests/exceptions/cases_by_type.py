@@ -16,8 +16,9 @@ from apps.settlements.accounts import close_account, move_rules
 from apps.settlements.chain_changes import confirm_opening
 from apps.settlements.charts import apply_chart
 from apps.settlements.closing import ask_to_unlock, lock, unlock
-from apps.settlements.models import AcceptedColumn, FeeRule, FileReading, ReserveChain
+from apps.settlements.models import AcceptedColumn, FeeRule, FileReading, ReserveChain, SettlementVersion
 from apps.settlements.operations import choose_tax_code, map_fee
+from apps.settlements.versions import choose_version
 from tests.factories import ConnectionFactory, person
 from tests.settlements.files import SALE, File, line, reserve
 from tests.settlements.take import take
@@ -96,8 +97,14 @@ def _does_not_tie(entity: Entity) -> None:
 
 def _changed(entity: Entity) -> None:
     place, _ = _charted(entity)
-    take(place, HELD)
-    take(place, File(total="2.00"))
+    take(place, File())
+    take(place, File(lines=(*SALE, line("5.00"))))
+
+
+def _version_chosen(entity: Entity) -> None:
+    newer = SettlementVersion.objects.get(settlement__entity=entity, state="changed")
+    chooser = entity.memberships.get().user
+    choose_version(settlement=newer.settlement, version=newer, reason="Amazon's own", actor=chooser)
 
 
 def _one_that_ties(entity: Entity) -> None:
@@ -185,7 +192,7 @@ OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], N
     "job.stuck": (_job_stuck, _job_runs_again),
     "ledger.account-missing": (_account_closed, _its_rules_moved),
     "ledger.tax-code-unmapped": (_leg_without_tax, _tax_code_chosen),
-    "settlement.changed": (_changed, _one_that_ties),
+    "settlement.changed": (_changed, _version_chosen),
     "settlement.column-unknown": (_extra_column, _column_accepted),
     "settlement.missing": (_none_came, _one_came),
     "settlement.opening-balance": (_first_given_back, _opening_confirmed),

@@ -13,6 +13,7 @@ from apps.exceptions.models import Case
 from apps.integrations.files import open_raw
 from apps.integrations.models import StoredFile
 from apps.ledger.models import Journal
+from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.models import (
     FeeRule,
@@ -139,14 +140,14 @@ def test_currency_and_dates_are_those_of_the_version_that_is_taken(charted):
 
 def test_the_open_months_of_a_settlement_with_an_approved_journal_stay(charted):
     take(charted, File())
-    Journal.objects.filter(period="2026-10-01").update(state="approved")
+    approve(journals=Journal.objects.filter(period="2026-10-01"), actor=person(Role.FINANCE, charted.entity))
     take(charted, File(lines=(*SALE, line("5.00"))))
     assert set(Journal.objects.values_list("state", flat=True)) == {"approved", "draft"}
 
 
 def test_an_approved_journal_keeps_its_version(charted):
     take(charted, File())
-    Journal.objects.update(state="approved")
+    approve(journals=Journal.objects.all(), actor=person(Role.FINANCE, charted.entity))
     SettlementVersion.objects.update(state="held")
     assert take(charted, File(lines=(*SALE, line("5.00"))))["status"] == "changed"
 

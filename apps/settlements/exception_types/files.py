@@ -15,6 +15,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.integrations.jobs import enqueue
 from apps.integrations.models import Connection
+from apps.settlements.exception_types.choose_version import CHOOSE_VERSION
 from apps.settlements.models import READ_FILE, AcceptedColumn, FileReading, SettlementVersion
 
 State = SettlementVersion.State
@@ -258,13 +259,14 @@ CHANGED = register(ExceptionType(
     detect=versions_with_other_rows,
     headline=lambda case: f"Settlement {case.subject} came again with other rows",
     panel="cases/changed.html",
-    actions=(PROCESS_AGAIN,),
+    actions=(CHOOSE_VERSION, PROCESS_AGAIN),
     runbook=Runbook(
         impact="The first version keeps its journals, and the new rows are in no journal.",
         steps=(
-            "Compare lines and sums of both versions on this page.",
+            "Read which lines differ and what they come to.",
             "Ask who uploaded the second file and why: a settlement that Amazon has closed does not change.",
             "Download the settlement afresh and upload it. Where it equals one of the two, that one is right.",
+            "Choose that one. The journals follow; what was exported stays and gets a journal of the difference.",
         ),
         prevention="One person uploads settlements, or the connection fetches them.",
         escalate="To Amazon's seller support when two fresh downloads of one settlement differ.",
