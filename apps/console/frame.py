@@ -33,6 +33,7 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
                 [
                     Place("Settlements", reverse("settlements")),
                     Place("Journals", reverse("journals")),
+                    Place("Exports", reverse("exports")),
                     Place("Month close", reverse("close")),
                     Place("Reserve chains", reverse("chains")),
                     Place("GL mapping", reverse("mapping")),

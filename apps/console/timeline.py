@@ -1,4 +1,4 @@
-"""What happened to a case, from the audit trail: a sentence an entry, and what changed under it."""
+"""What happened to a case, a journal or a batch, from the audit trail: a sentence an entry, and what changed under it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.console import words
 from apps.core import money
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, Entity
 from apps.core.permissions import Team
 from apps.exceptions.models import Case
 
@@ -29,9 +29,13 @@ class Happening:
 
 def timeline(case: Case) -> list[Happening]:
     """The newest first."""
-    zone = ZoneInfo(case.entity.zone)
-    entries = AuditEntry.objects.about(case.audit_subject).order_by("-id")[:NEWEST]
-    return [happening(entry, zone) for entry in entries]
+    return history(case.audit_subject, case.entity)
+
+
+def history(subject: str, entity: Entity) -> list[Happening]:
+    """What happened to anything of a company that the audit trail knows by this subject, the newest first."""
+    zone = ZoneInfo(entity.zone)
+    return [happening(entry, zone) for entry in AuditEntry.objects.about(subject).order_by("-id")[:NEWEST]]
 
 
 def happening(entry: AuditEntry, zone: ZoneInfo) -> Happening:
@@ -86,6 +90,10 @@ def _noted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     return f"noted: “{entry.reason}”", ""
 
 
+def _in_batch(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    return lambda entry, zone: (did.format(entry.after["batch"]), "")
+
+
 def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     """An action on a case, or what happened to something else: "fee.mapped" is "Fee mapped."."""
     reason = entry.reason and f"Reason: {entry.reason}"
@@ -107,6 +115,14 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "case.woken": _woken,
     "case.handed-over": _handed_over,
     "case.noted": _noted,
+    "journal.approved": _moved("approved it."),
+    "journal.withdrawn": _moved("took the approval back."),
+    "journal.returned": _moved("It went back to draft."),
+    "journal.exported": _in_batch("exported it in batch {}."),
+    "journal.given-back": _in_batch("voided batch {}, in which it had left."),
+    "batch.exported": _in_batch("exported batch {}."),
+    "batch.downloaded": _moved("downloaded the file."),
+    "batch.voided": _moved("voided it."),
 }
 
 

@@ -9,7 +9,10 @@ from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
 from apps.integrations.models import Connection
+from apps.ledger.models import ExportBatch, Journal
+from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
+from apps.settlements.exports import export
 from apps.settlements.models import Settlement, SettlementVersion
 from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.files import SALE, File, line
@@ -42,6 +45,18 @@ class Company:
     @property
     def fee_case(self) -> Case:
         return Case.objects.get(entity=self.entity, type="settlement.fee-unmapped")
+
+    @property
+    def batch(self) -> ExportBatch:
+        """The complete journal of the settlement, approved and exported, at the latest now."""
+        if found := ExportBatch.objects.filter(entity=self.entity).first():
+            return found
+        done = {
+            "journals": Journal.objects.filter(entity=self.entity, state="draft"),
+            "actor": self.people[Role.FINANCE],
+        }
+        approve(**done)
+        return export(**done, format="generic")
 
     def client(self, role: Role) -> Client:
         return signed_in(self.people[role])

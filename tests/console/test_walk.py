@@ -23,6 +23,7 @@ READ = {
     "upload": {FINANCE, ADMIN},
     "jobs": {FINANCE, ADMIN, VIEWER, OPS},
     "journals": MONEY,
+    "exports": MONEY,
     "close": MONEY,
     "chains": MONEY,
     "mapping": MONEY,
@@ -44,6 +45,10 @@ OF_ONE = {
     "file_raw": MONEY,
     "job": {FINANCE, ADMIN, VIEWER, OPS},
     "journal": MONEY,
+    "approve": {FINANCE},
+    "export": {FINANCE},
+    "batch": MONEY,
+    "batch_file": MONEY,
     "chain": MONEY,
     "signature": MONEY,
     "rule": MONEY,
@@ -51,11 +56,13 @@ OF_ONE = {
     "close_month": MONEY,
     "one_person": MONEY,
 }
-WRITTEN = {"rule_do", "account_do", "act", "case_move", "job_move"}
+WRITTEN = {"withdraw", "void", "rule_do", "account_do", "act", "case_move", "job_move"}
 
 
 def address_of(name: str, company: Company) -> str:
     settlement = company.settlement.settlement_id
+    if name in ("approve", "export"):
+        return f"{reverse(name)}?journal={Journal.objects.filter(entity=company.entity).first().pk}"
     args = {
         "case": lambda: [company.fee_case.pk],
         "settlement": lambda: [settlement],
@@ -69,6 +76,8 @@ def address_of(name: str, company: Company) -> str:
         "chain": lambda: [ReserveChain.objects.get(connection=company.connection).pk],
         "rule": lambda: [FeeRule.objects.filter(entity=company.entity).first().pk],
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
+        "batch": lambda: [company.batch.pk],
+        "batch_file": lambda: [company.batch.pk],
         "signature": lambda: [FeeSignature.objects.filter(entity=company.entity).first().pk],
     }[name]()
     return reverse(name, args=args)
@@ -132,8 +141,13 @@ def test_anothers_company_cannot_be_written_to(ours: Company, theirs: Company):
     for address in (
         reverse("act", args=[theirs.fee_case.pk, "map-fee"]),
         reverse("case_move", args=[theirs.fee_case.pk, "claim"]),
+        reverse("withdraw", args=[Journal.objects.filter(entity=theirs.entity).first().pk]),
+        reverse("void", args=[theirs.batch.pk]),
     ):
         assert client.post(address, {}).status_code == 404
+    for name in ("approve", "export"):
+        journals = list(Journal.objects.filter(entity__in=[ours.entity, theirs.entity]).values_list("pk", flat=True))
+        assert client.post(reverse(name), {"journal": journals}).status_code == 404
     charts = client.post(reverse("charts"), {"chart": "us", "entity": theirs.entity.pk})
     assert charts.status_code == 422
     upload = client.post(reverse("upload"), {"connection": theirs.connection.pk, "kind": "settlements.read-file"})

@@ -117,7 +117,7 @@ def nearness(due: datetime) -> str:
 
 @register.filter
 def commas(number: int) -> str:
-    return f"{number:,}"
+    return f"{number:,}".replace("-", money.MINUS)
 
 
 @register.filter
