@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from apps.ledger.rules import RESERVE, ZERO, Books, Draft, Line, Part, in_order, month_end
+from apps.ledger.rules import EARLIER_BALANCES, RESERVE, ZERO, Books, Draft, Line, Part, in_order, month_end
 
 Place = tuple[int | None, int | None, str]
 """Where money is booked: account, tax code, and what else keeps lines apart."""
@@ -27,8 +27,8 @@ class Booked:
 
 
 def place_of(account: int, tax_code: int | None, label: str, books: Books) -> Place:
-    """Of a booked line. An account's name may change, so it does not keep lines apart; the reserve's two sides do."""
-    return account, tax_code, label if books.has_role(account, RESERVE) else ""
+    """Of a booked line. An account's name may change, so it keeps no lines apart; the sides of reserve and clearing do."""
+    return account, tax_code, label if books.has_role(account, RESERVE) or label == EARLIER_BALANCES else ""
 
 
 def _place(line: Line, books: Books) -> Place:

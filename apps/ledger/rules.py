@@ -165,6 +165,7 @@ class Draft:
 
 
 RESERVE = "reserve"
+EARLIER_BALANCES = "Earlier balances with Amazon"
 CLEARING, CARRIED_FORWARD = "clearing", "carried-forward"
 ROLE_NAMES = {CLEARING: "Amazon clearing", CARRIED_FORWARD: "Carried forward"}
 
@@ -270,6 +271,8 @@ def _place(portion: Portion, tax: TaxDecision | None, books: Books) -> tuple[tup
     label = books.names[account]
     if books.has_role(account, RESERVE):
         label = "Reserve, given back" if portion.amount > 0 else "Reserve, kept"
+    elif books.has_role(account, CLEARING):
+        label = EARLIER_BALANCES  # beside the payout itself, which has a line of its own
     return (account, code, label), Line(account, label, code)
 
 
