@@ -1,13 +1,10 @@
 """GL mapping: the rules, how much of the money they cover, and every fee signature with its account."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case as SqlCase
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
-from django.db.models.functions import Abs
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -15,42 +12,35 @@ from django.utils import timezone
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.core.permissions import APPLY_CHART, READ_MONEY
 from apps.exceptions.models import Case
-from apps.settlements.models import FeeRule, FeeSignature, JournalPart, Resolution, RollUp, SettlementVersion
+from apps.settlements import care
+from apps.settlements.models import FeeRule, FeeSignature, Resolution, RollUp, SettlementVersion
 from apps.settlements.resolutions import rules_of
 from apps.settlements.rules import Signature, explain
 
 FEE_UNMAPPED = "settlement.fee-unmapped"
 
 
-@dataclass
-class Coverage:
-    """What of the journals' lines and money (without sign) has an account, in one currency."""
-
-    currency: str
-    lines: int = 0
-    mapped_lines: int = 0
-    money: Decimal = Decimal(0)
-    mapped_money: Decimal = Decimal(0)
-
-    @property
-    def percent(self) -> str:
-        """Rounded down, so that 100 means all of it."""
-        share = self.mapped_money * 1000 // self.money if self.money else Decimal(1000)
-        return f"{share / 10:.1f}".removesuffix(".0")
+SHOW = ("rules", "signatures", "care")
+CARE_SHOWN = 20  # of each kind
 
 
 @door(READ_MONEY)
 def mapping(request: HttpRequest) -> HttpResponse:
-    """The rules, or with ?show=signatures the signatures."""
-    show = "signatures" if request.GET.get("show") == "signatures" else "rules"
+    """The rules, or with ?show=signatures the signatures, with ?show=care what wants a look."""
+    show = request.GET.get("show", "")
+    show = show if show in SHOW else "rules"
+    mine = [pk for pk in request.companies.ids if request.user.may(READ_MONEY, pk)]
+    coverage = care.coverage(mine)
+    views = {"rules": lambda: _rules(request), "signatures": lambda: _signatures(request), "care": lambda: _care(mine)}
     context: dict[str, Any] = {
         "show": show,
-        "coverage": _coverage(request),
+        "coverage": care.in_all(coverage),
+        "by_type": coverage,
         "text": request.GET.get("text", "").strip(),
         "kept": query_without(request, "after"),
         "several": request.companies.several,
         "may_chart": request.user.may_anywhere(APPLY_CHART),
-        **(_signatures(request) if show == "signatures" else _rules(request)),
+        **views[show](),
     }
     return render_screen(request, "mapping.html", context, partial="rows")
 
@@ -96,7 +86,7 @@ def _of_mine(request: HttpRequest, rows: QuerySet) -> QuerySet:
 
 def _rules(request: HttpRequest) -> dict[str, Any]:
     rows = request.companies.within(
-        _of_mine(request, FeeRule.objects.select_related("account", "tax_class", "made_by", "entity"))
+        _of_mine(request, FeeRule.objects.in_force().select_related("account", "tax_class", "made_by", "entity"))
     )
     if text := request.GET.get("text", "").strip():
         rows = rows.filter(_says(text) | Q(account__name__icontains=text) | Q(account__code=text))
@@ -105,6 +95,41 @@ def _rules(request: HttpRequest) -> dict[str, Any]:
         rows = rows.filter(Q(account__code__gt=code) | Q(account__code=code, pk__gt=int(pk)))
     shown, more = page_of(rows.order_by("account__code", "pk"))
     return {"rules": shown, "next": f"{shown[-1].account.code}~{shown[-1].pk}" if more else ""}
+
+
+def _care(entities: list[int]) -> dict[str, Any]:
+    """Of each kind the first CARE_SHOWN, and how many there are."""
+    found = care.rule_care(entities)
+    shadowed, overlaps = found.shadowed[:CARE_SHOWN], found.overlaps[:CARE_SHOWN]
+    named = {rule for each in shadowed for rule in (each.rule, *each.by)}
+    named |= {rule for each in overlaps for rule in (each.winner, each.loser)}
+    rows = FeeRule.objects.select_related("account", "made_by")
+    rules = rows.in_bulk(named)
+    fees = FeeSignature.objects.in_bulk({each.fee for each in overlaps})
+    new_names = care.new_names(FeeSignature.objects.filter(entity__in=entities))
+    dear = care.dear_fees(entities)
+    cases = Case.objects.live().filter(
+        type=FEE_UNMAPPED, entity__in=entities, subject__in=[found.new.key for found in new_names]
+    )
+    case_of = {(case.entity_id, case.subject): case for case in cases}
+    return {
+        "care": {
+            "new_names": [(each, case_of.get((each.new.entity_id, each.new.key))) for each in new_names[:CARE_SHOWN]],
+            "dear": dear[:CARE_SHOWN],
+            "shadowed": [(rules[each.rule], [rules[by] for by in each.by], each.fees) for each in shadowed],
+            "overlaps": [(rules[each.winner], rules[each.loser], fees[each.fee], each.fees) for each in overlaps],
+            "unused": rows.filter(pk__in=found.unused).order_by("-source", "pk")[
+                :CARE_SHOWN
+            ],  # people's before charts'
+        },
+        "counts": {
+            "new_names": len(new_names),
+            "dear": len(dear),
+            "shadowed": len(found.shadowed),
+            "overlaps": len(found.overlaps),
+            "unused": len(found.unused),
+        },
+    }
 
 
 def _signatures(request: HttpRequest) -> dict[str, Any]:
@@ -151,21 +176,3 @@ def _says(text: str) -> Q:
         | Q(amount_description__icontains=text)
         | Q(marketplace__icontains=text)
     )
-
-
-def _coverage(request: HttpRequest) -> list[Coverage]:
-    parts = JournalPart.objects.filter(journal_line__journal__entity_id__in=request.user.entities_where(READ_MONEY))
-    parts = request.companies.within(parts, "journal_line__journal__entity_id")
-    without = SqlCase(When(journal_line__account=None, then=True), default=False)
-    sums = parts.values_list("journal_line__journal__currency", without).annotate(
-        n=Sum("lines"), money=Sum(Abs("amount"))
-    )
-    found: dict[str, Coverage] = {}
-    for currency, missing, lines, money in sums:
-        coverage = found.setdefault(currency, Coverage(currency))
-        coverage.lines += lines
-        coverage.money += money
-        if not missing:
-            coverage.mapped_lines += lines
-            coverage.mapped_money += money
-    return sorted(found.values(), key=lambda coverage: -coverage.money)

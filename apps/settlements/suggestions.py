@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from difflib import SequenceMatcher
 
@@ -10,11 +9,11 @@ from django.db.models import F, Max, Min, QuerySet, Sum
 
 from apps.core.money import words
 from apps.ledger.models import Account, TaxClass
+from apps.settlements.care import new_name_of
 from apps.settlements.models import FeeRule, FeeSignature, RollUp
 
 ALIKE = 0.45  # below this a name says nothing
 STRONGLY_ALIKE = 0.7
-STOPPED_WITHIN = timedelta(days=45)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +58,17 @@ def likeness(one: str, other: str) -> float:
 
 
 def suggest(signature: FeeSignature, currency: str) -> Suggestion | None:
-    """The account of the most alike fee that a rule maps, or None where nothing is alike."""
-    rule, alike = _closest(signature)
+    """The account of the fee that this one seems to be the new name of, or of the one most alike; None where there is none."""
+    before = new_name_of(signature)
+    if before and before.rule.account.closed_at:
+        before = None
+    if before:
+        rule, alike = before.rule, likeness(signature.amount_description, before.old.amount_description)
+    else:
+        rule, alike = _closest(signature)
     if rule is None:
         return None
+    name = before.old.amount_description if before else rule.amount_description
     mine = _measure(_cells(signature, currency).filter(signature=signature))
     peers = _measure(
         _cells(signature, currency)
@@ -71,7 +77,8 @@ def suggest(signature: FeeSignature, currency: str) -> Suggestion | None:
     )
     for_: list[str] = []
     against: list[str] = []
-    name = rule.amount_description
+    if before:
+        for_.append(f"{before.words} It may be the same fee under a new name.")
     if alike >= STRONGLY_ALIKE:
         for_.append(f"Its name is like {name}, which posts to {rule.account}.")
     else:
@@ -80,10 +87,8 @@ def suggest(signature: FeeSignature, currency: str) -> Suggestion | None:
         for_.append(f"Same amount-type, {signature.amount_type}.")
     if mine and peers:
         _compare(mine, peers, rule.account, currency, for_, against)
-    if stopped := _stopped(signature):
-        for_.append(f"{stopped} stopped when this one began: it may have a new name.")
-    else:
-        against.append("Not a renamed fee: none of its kind stopped when this one began.")
+    if not before:
+        against.append("No sign of a renamed fee: none with this money per line stopped when this one began.")
     return Suggestion(
         account=rule.account, tax_class=rule.tax_class, like=name, reasons_for=for_, reasons_against=against
     )
@@ -137,18 +142,3 @@ def _compare(
         f"{account.code} runs {words(peers.least, currency)} to {words(peers.greatest, currency)}."
     )
     (for_ if inside else against).append(sizes)
-
-
-def _stopped(signature: FeeSignature) -> str:
-    """The fee of the same kind whose last line came shortly before this one's first, or nothing."""
-    kin = RollUp.objects.taken().filter(
-        signature__entity=signature.entity_id,
-        signature__transaction_type=signature.transaction_type,
-        signature__amount_type=signature.amount_type,
-    )
-    began = kin.filter(signature=signature).aggregate(first=Min("day"))["first"]
-    if began is None:
-        return ""
-    ended = kin.exclude(signature=signature).values("signature__amount_description").annotate(last=Max("day"))
-    row = ended.filter(last__lt=began, last__gte=began - STOPPED_WITHIN).order_by("-last").first()
-    return row["signature__amount_description"] if row else ""
