@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 
 from apps.ledger.models import Account, Journal, JournalLine, TaxClass, TaxCode, TaxRule
-from tests.factories import EntityFactory
+from tests.factories import EntityFactory, UserFactory, approved
 
 pytestmark = pytest.mark.django_db
 
@@ -96,10 +96,17 @@ def test_a_line_that_moves_leaves_no_journal_unbalanced(entity, account):
         JournalLine.objects.create(journal=second, number=4, account=account, label="x", credit=10)
 
 
-@pytest.mark.parametrize(("state", "mapped"), [("draft", False), ("approved", False), ("incomplete", True)])
+@pytest.mark.parametrize(("state", "mapped"), [("draft", False), ("incomplete", True)])
 def test_incomplete_is_exactly_a_journal_with_a_line_without_account(entity, account, state, mapped):
     with refused("a line without an account"):
         fill(journal(entity, state), (account, 10, 0), (account if mapped else None, 0, 10))
+
+
+def test_no_journal_with_a_line_without_account_is_approved(entity, account):
+    booked = journal(entity, "incomplete")
+    fill(booked, (account, 10, 0), (None, 0, 10))
+    with refused("is approved but has a line without an account"):
+        approved(booked, UserFactory())
 
 
 def test_a_line_is_debit_or_credit(entity, account):
