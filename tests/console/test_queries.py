@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -14,7 +15,8 @@ from apps.core.models import AuditEntry, Entity
 from apps.core.permissions import Role
 from apps.exceptions.models import Case, State
 from apps.integrations.models import Connection, Job
-from apps.ledger.models import Journal, JournalLine, PeriodLock
+from apps.ledger.approval import hash_of
+from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine, PeriodLock
 from apps.settlements.models import READ_FILE, FeeSignature, FileReading, RollUp, SettlementJournal, SettlementLine
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
@@ -25,6 +27,7 @@ from tests.factories import (
     JournalFactory,
     StoredFileFactory,
     VersionFactory,
+    approved,
     person,
 )
 
@@ -85,6 +88,36 @@ def a_month(place: Connection) -> None:
     )
 
 
+def a_draft(place: Connection) -> Journal:
+    """One that can be approved."""
+    journal = JournalFactory(entity=place.entity)
+    version = VersionFactory(settlement__connection=place)
+    SettlementJournal.objects.create(version=version, journal=journal, month=journal.period)
+    journal.lines_hash = hash_of([journal])[journal.pk]
+    journal.save()
+    return journal
+
+
+def an_approved(place: Connection) -> Journal:
+    return approved(a_draft(place), person(Role.FINANCE, place.entity))
+
+
+def a_batch(place: Connection) -> ExportBatch:
+    """One that is live, with a journal in it."""
+    number = ExportBatch.objects.filter(entity=place.entity).count() + 1
+    batch = ExportBatch.objects.create(
+        entity=place.entity, number=number, format="generic", made_by=person(Role.FINANCE, place.entity)
+    )
+    join(batch, an_approved(place))
+    return batch
+
+
+def join(batch: ExportBatch, journal: Journal) -> None:
+    with transaction.atomic():
+        BatchJournal.objects.create(batch=batch, journal=journal)
+        Journal.objects.filter(pk=journal.pk).update(state=Journal.State.EXPORTED)
+
+
 def a_job(place: Connection) -> None:
     Job.objects.create(
         kind=READ_FILE,
@@ -123,6 +156,8 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "settlements": ("/settlements/", a_settlement),
     "jobs": ("/jobs/", a_job),
     "journals": ("/journals/", a_settlement),
+    "journals, exported": ("/journals/", a_batch),
+    "exports": ("/exports/", a_batch),
     "months": ("/close/", a_month),
     "signatures": ("/mapping/?show=signatures", a_signature),
     "audit": ("/audit/", an_entry),
@@ -141,6 +176,32 @@ def test_as_many_queries_for_50_rows_as_for_one(name: str, client: Client, place
     with CaptureQueriesContext(database) as fifty:
         assert client.get(address).status_code == 200
     assert len(fifty) == len(one), [query["sql"] for query in fifty]
+
+
+@pytest.mark.parametrize(("name", "make"), [("approve", a_draft), ("export", an_approved)])
+def test_ticked_journals_cost_no_query_each(name: str, make: Callable, client: Client, place: Connection):
+    journals = [make(place).pk for _ in range(50)]
+    with CaptureQueriesContext(database) as one:
+        assert client.get(reverse(name), {"journal": journals[:1]}).status_code == 200
+    with CaptureQueriesContext(database) as fifty:
+        assert client.get(reverse(name), {"journal": journals}).status_code == 200
+    assert len(fifty) == len(one)
+
+
+def test_a_batch_asks_as_often_for_50_journals_as_for_one(client: Client, place: Connection):
+    batch = a_batch(place)
+    AuditEntry.objects.record(
+        actor=batch.made_by, entity=place.entity, verb="batch.exported", subject=f"batch:{batch.pk}",
+        after={"batch": 1, "total": "£0.00"},
+    )  # fmt: skip
+    address = reverse("batch", args=[batch.pk])
+    with CaptureQueriesContext(database) as one:
+        assert client.get(address).status_code == 200
+    for _ in range(49):
+        join(batch, an_approved(place))
+    with CaptureQueriesContext(database) as fifty:
+        assert client.get(address).status_code == 200
+    assert len(fifty) == len(one)
 
 
 @pytest.mark.parametrize("companies", [1, 3])
