@@ -80,7 +80,7 @@ def why_not_closed(account: Account) -> str:
     if account.closed_at:
         return f"{account} is closed already."
     if account.role:
-        return f"{account} is the {account.get_role_display().lower()} account: every journal needs it."
+        return f"{account} has the role “{account.get_role_display()}”: journals are built with it, so it stays open."
     if taxing := list(TaxCode.objects.filter(account=account).values_list("name", flat=True)):
         return f"The tax of {' and of '.join(taxing)} is posted to {account}, so it stays open."
     return ""
