@@ -1,17 +1,23 @@
 """The pages of mapping care: a rule with its versions, what wants a look, accounts that are closed, each with its preview."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from django.db import connection as database
+from django.db.backends.postgresql.psycopg_any import DateRange
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
+from apps.integrations.models import Connection
 from apps.ledger.models import Account
 from apps.settlements import operations
-from apps.settlements.models import FeeRule, FeeSignature
-from tests.console.conftest import Company
+from apps.settlements.models import FeeRule, FeeSignature, Resolution, RollUp, SettlementVersion
+from tests.console.conftest import Company, signed_in
 from tests.console.pages import Page
+from tests.factories import ConnectionFactory, VersionFactory, person
 
 FINANCE = Role.FINANCE
 
@@ -167,3 +173,90 @@ def test_the_mapping_page_shows_what_wants_a_look(ours: Company, rule: FeeRule):
         reverse("rule", args=[rule.pk])
         in ours.client(FINANCE).get(reverse("signature", args=[signature.pk])).content.decode()
     )
+
+
+def much_to_look_at(place: Connection, versions: list[SettlementVersion]) -> None:
+    """Of each kind one more: a fee with a new name, a dearer one, rules that never win, meet half way or match nothing."""
+    number = FeeRule.objects.count()
+    account = Account.objects.create(entity=place.entity, code=f"9{number}", name="Fees", kind="expense")
+    values = {
+        "entity": place.entity,
+        "account": account,
+        "source": "person",
+        "made_by": place.entity.memberships.get().user,
+    }
+
+    def fee(name: str, cells: list[tuple[int, int]]) -> FeeSignature:
+        names = {"marketplace": f"m{number}", "transaction_type": "Order", "amount_type": "ItemFees"}
+        made = FeeSignature.objects.create(
+            entity=place.entity, key=f"{number} {name}", amount_description=name, treatment="none", **names
+        )
+        for version, each in cells:
+            day = versions[version].settlement.start_at.date()
+            RollUp.objects.create(
+                version=versions[version], signature=made, day=day, lines=12, credit=0, debit=12 * each
+            )
+        return made
+
+    def rule(**pattern: str) -> FeeRule:
+        return FeeRule.objects.create(period=DateRange(None, None), **pattern, **values)
+
+    old = fee("Old", [(0, 1)])
+    fee(f"New {number}", [(1, 1), (2, 1)])
+    dear = fee("Dear", [(0, 2), (1, 2), (2, 2), (3, 9)])
+    for each in (old, dear):
+        exact = rule(marketplace=f"m{number}", transaction_type="Order", amount_description=each.amount_description)
+        Resolution.objects.create(signature=each, rule=exact, period=DateRange(None, None))
+    rule(marketplace=f"m{number}", amount_description="Old")
+    rule(marketplace=f"m{number}", amount_type="ItemFees")
+    rule(transaction_type="Order", amount_description=f"New {number}*")
+    rule(amount_description=f"Nothing {number}")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/mapping/?show=care", "/mapping/", "/accounts/"])
+def test_as_many_queries_for_fifty_as_for_one(address: str):
+    place = ConnectionFactory()
+    client = signed_in(person(FINANCE, place.entity))
+    start = timezone.now() - timedelta(days=60)
+    versions = [
+        VersionFactory(
+            settlement__connection=place,
+            settlement__start_at=start + timedelta(days=14 * n),
+            settlement__end_at=start + timedelta(days=14 * (n + 1)),
+        )
+        for n in range(4)
+    ]
+    much_to_look_at(place, versions)
+    with CaptureQueriesContext(database) as one:
+        body = client.get(address).content.decode()
+    if "care" in address:
+        for words in ("may have a new name", "three times as much", "meet half way", "never win", "was ever seen"):
+            assert words in body
+    for _ in range(49):
+        much_to_look_at(place, versions)
+    with CaptureQueriesContext(database) as fifty:
+        assert client.get(address).status_code == 200
+    assert len(fifty) == len(one), [query["sql"] for query in fifty]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_of_one_rule_and_one_account_cost_no_query_a_row(ours: Company, rule: FeeRule):
+    client = ours.client(FINANCE)
+    addresses = [reverse("rule", args=[rule.pk]), reverse("account", args=[rule.account_id])]
+    counts = []
+    for some in (range(20), ()):
+        for address in addresses:
+            with CaptureQueriesContext(database) as asked:
+                assert client.get(address).status_code == 200
+            counts.append(len(asked))
+        for number in some:
+            FeeRule.objects.create(
+                entity=ours.entity, amount_description=f"Other {number}", period=DateRange(None, None), source="person",
+                account=rule.account, made_by=rule.made_by,
+            )  # fmt: skip
+            FeeRule.objects.create(
+                entity=ours.entity, transaction_type="Order", amount_type="ItemFees", amount_description="NewReturnFee",
+                period=DateRange(empty=True), source="person", account=rule.account, made_by=rule.made_by, cut_by=rule,
+            )  # fmt: skip
+    assert counts[:2] == counts[2:]
