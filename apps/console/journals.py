@@ -18,6 +18,7 @@ from apps.core.permissions import APPROVE_JOURNALS, EXPORT_JOURNALS, READ_MONEY
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import BatchJournal, Journal
+from apps.settlements import causes
 from apps.settlements.approval import withdraw as withdraw_approval
 from apps.settlements.models import JournalPart, SettlementJournal
 
@@ -44,6 +45,7 @@ WITHDRAW = Deed(
     form=ReasonForm,
     preview=_preview_withdraw,
     run=_withdraw,
+    clears=causes.MONTHS,
 )
 
 

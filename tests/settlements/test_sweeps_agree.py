@@ -1,25 +1,33 @@
 """Open cases equal what the detectors find: after any operations their scoped sweeps leave nothing to a full one."""
 
+from contextlib import suppress
+from datetime import date
+
 import pytest
 from django.db import connection, transaction
 from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.core.errors import Refused
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
 from apps.exceptions.operations import perform, plan
-from apps.exceptions.sweep import sweep
+from apps.exceptions.sweep import sweep, sweep_each
 from apps.exceptions.types import REGISTRY, Scope
 from apps.integrations.files import store
 from apps.integrations.models import Connection
-from apps.ledger.models import Account, JournalLine
-from apps.settlements import legs, operations
+from apps.ledger.models import Account, Journal, JournalLine
+from apps.ledger.periods import locked_months
+from apps.settlements import causes, closing, legs, operations, waiting
+from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
+from apps.settlements.exception_types.accounts import MOVE_RULES
 from apps.settlements.exception_types.files import ACCEPT_COLUMN
 from apps.settlements.exception_types.map_fee import MAP_FEE
+from apps.settlements.exports import export
 from apps.settlements.ingest import ingest
-from apps.settlements.models import FileReading
+from apps.settlements.models import FeeRule, FileReading
 from tests.factories import ConnectionFactory, person
 from tests.settlements.files import SALE, File, line
 
@@ -37,6 +45,8 @@ operation = st.one_of(
     st.tuples(st.just("chart")),
     st.tuples(st.just("legs"), st.sampled_from(["GB>GB", "GB>DE", "DE>FR"])),
     st.tuples(st.just("accept")),
+    st.tuples(st.sampled_from(["lock", "unlock", "post_later"]), st.sampled_from([10, 11])),
+    st.tuples(st.just("book")),
 )
 
 
@@ -47,6 +57,7 @@ class Company:
         self.place: Connection = ConnectionFactory()
         self.entity = self.place.entity
         self.finance = person(Role.FINANCE, self.entity)
+        self.second = person(Role.FINANCE, self.entity)
 
     def take(self, number, fees, gap, column, facilitator, torn) -> None:
         rows = [line(f"{cents / 100:.2f}", amount_type="ItemFees", amount_description=name) for name, cents in fees]
@@ -73,12 +84,58 @@ class Company:
         if case := self._case("settlement.column-unknown", 0):
             self._perform(case, ACCEPT_COLUMN, {"reason": "test"})
 
+    def undo(self, which) -> None:
+        rules = list(FeeRule.objects.in_force().filter(entity=self.entity, source="person").order_by("pk"))
+        if rules and not rules[which % len(rules)].account.closed_at:
+            rule_versions.undo_rule(rule=rules[which % len(rules)], reason="test", actor=self.finance)
+            self._sweep(causes.JOURNALS)
+
+    def close(self) -> None:
+        if account := Account.objects.postable().filter(entity=self.entity, code="5100").first():
+            accounts.close_account(account=account, reason="test", actor=self.finance)
+            self._sweep(["ledger.account-missing"])
+
+    def repoint(self) -> None:
+        if case := self._case("ledger.account-missing", 0):
+            to = Account.objects.get(entity=self.entity, code="5190")
+            self._perform(case, MOVE_RULES, {"account": to.pk, "since": "", "reason": "test"})
+
+    def _sweep(self, codes) -> None:
+        sweep_each({code: Scope(entity=self.entity) for code in codes})
+
     def chart(self) -> None:
         apply_chart(chart="uk", entity=self.entity, actor=self.finance)
 
     def legs(self, leg) -> None:
         rows: list[legs.Leg] = [(SALE[0]["order-id"], *leg.split(">"))]
         operations.load_order_legs(connection=self.place, rows=rows, actor=self.finance)
+
+    def lock(self, month) -> None:
+        self._of_month(closing.lock, month, actor=self.finance)
+
+    def unlock(self, month) -> None:
+        self._of_month(closing.ask_to_unlock, month, reason="test", actor=self.finance)
+        self._of_month(closing.unlock, month, actor=self.second)
+
+    def post_later(self, month) -> None:
+        self._of_month(waiting.post_later, month, reason="test", actor=self.finance)
+
+    def book(self) -> None:
+        """Approve and export whatever can be."""
+        for verb, more in ((approve, {}), (export, {"format": "generic"})):
+            rows = Journal.objects.filter(entity=self.entity, state="draft" if verb is approve else "approved")
+            with suppress(Refused), transaction.atomic():
+                verb(
+                    journals=[row for row in rows if row.period not in locked_months(self.entity)],
+                    actor=self.second,
+                    **more,
+                )
+
+    def _of_month(self, verb, month, **more) -> None:
+        """As a deed does it: with the sweep of what it clears."""
+        with suppress(Refused), transaction.atomic():
+            verb(entity=self.entity, month=date(2026, month, 1), **more)
+            sweep_each({code: Scope(entity=self.entity) for code in causes.MONTHS})
 
     def _case(self, code: str, which: int) -> Case | None:
         cases = list(Case.objects.live().filter(entity=self.entity, type=code).order_by("id"))

@@ -5,12 +5,10 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby
 
-from django import forms
-
 from apps.core.models import AuditEntry, User
 from apps.core.money import ZERO, plain, words
 from apps.core.permissions import MAP_FEES, TAKE_FILES, Team
-from apps.exceptions.forms import ReasonForm
+from apps.exceptions.forms import NoForm, ReasonForm
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.integrations.jobs import enqueue
@@ -23,10 +21,6 @@ State = SettlementVersion.State
 
 def column_subject(connection: Connection, name: str) -> str:
     return f"{connection.name} | {name}"
-
-
-def _no_form(case: Case, actor: User, data=None) -> forms.Form:
-    return forms.Form({} if data is None else data)
 
 
 def _reading(case: Case) -> FileReading:
@@ -54,7 +48,7 @@ PROCESS_AGAIN = Action(
     name="process-again",
     label="Process again",
     permission=TAKE_FILES,
-    form=_no_form,
+    form=NoForm,
     preview=_preview_again,
     run=_run_again,
 )
