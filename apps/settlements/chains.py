@@ -131,7 +131,7 @@ def _rolled(chain: ReserveChain, settled: list[Settled], held: list[Payout]) -> 
 
 def of_entity(entity: Entity) -> list[RollForward]:
     """All chains of a company that have a settlement, in two queries."""
-    chains = ReserveChain.objects.filter(connection__entity=entity).select_related("connection")
+    chains = ReserveChain.objects.filter(connection__entity=entity).select_related("connection__entity")
     return [rolled for rolled in roll_forwards(chains, read([entity.pk])) if rolled.links]
 
 

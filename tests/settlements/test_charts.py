@@ -15,7 +15,6 @@ from django.core.management import CommandError, call_command
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
-from apps.exceptions.models import Case
 from apps.ledger.models import Account, TaxCode, TaxRule
 from apps.settlements import charts, legs
 from apps.settlements.models import FeeRule, OrderLeg, RollUp
@@ -23,6 +22,7 @@ from apps.settlements.operations import load_order_legs
 from apps.settlements.resolutions import rules_of
 from apps.settlements.rules import FREE_TEXT, Signature, resolve_spans
 from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.settlements.take import live_cases
 
 pytestmark = pytest.mark.django_db(transaction=True)
 GENERATOR = Path(settings.BASE_DIR).parent / "shared" / "tools" / "make_settlement.py"
@@ -183,7 +183,7 @@ def test_a_generated_file_with_20_unmapped_fees_opens_exactly_20_cases(entity, p
     out = StringIO()
     call_command("ingest_settlement", str(file), "--connection", "amazon.co.uk", stdout=out)
     verdict = json.loads(out.getvalue())
-    cases = Case.objects.live().filter(entity=entity)
+    cases = live_cases(entity=entity).exclude(type="settlement.opening-balance")
     assert cases.count() == len(verdict["unmapped"]) == 20
     assert set(cases.values_list("type", flat=True)) == {"settlement.fee-unmapped"}
     assert FeeRule.objects.count() == rules

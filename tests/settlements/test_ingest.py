@@ -9,7 +9,6 @@ from django.db import connection as database
 from django.db.models import Sum
 
 from apps.core.permissions import Role
-from apps.exceptions.models import Case
 from apps.integrations.files import open_raw
 from apps.integrations.models import StoredFile
 from apps.ledger.models import Journal
@@ -27,7 +26,7 @@ from apps.settlements.models import (
 from apps.settlements.raw import raw_line
 from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.files import SALE, File, line
-from tests.settlements.take import figures, take
+from tests.settlements.take import figures, live_cases, take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HELD = File(total="1.00")
@@ -46,7 +45,7 @@ def charted(place):
 
 def live(place) -> list[tuple[str, str]]:
     return list(
-        Case.objects.live().filter(entity=place.entity).order_by("type", "subject").values_list("type", "subject")
+        live_cases(entity=place.entity).order_by("type", "subject").values_list("type", "subject")
     )
 
 
@@ -88,7 +87,7 @@ def test_two_spellings_of_a_fee_are_one_cause(charted):
 def test_a_file_that_does_not_tie_is_held_with_the_difference(charted):
     verdict = take(charted, HELD)
     assert figures(verdict, "status", "reason", "ties", "journals") == ("held", "does-not-tie", False, [])
-    case = Case.objects.live().get()
+    case = live_cases().get()
     assert (case.type, case.subject, case.stake) == ("settlement.does-not-tie", "30000000001", Decimal(104))
 
 

@@ -32,6 +32,7 @@ from apps.settlements.models import (
 from apps.settlements.resolutions import resolve
 from apps.settlements.rules import signature_key
 from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.settlements.take import live_cases
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -237,11 +238,11 @@ def test_a_later_start_leaves_the_earlier_lines_waiting(stopped, priya):
 def test_a_family_takes_its_members(entity, priya):
     fees = [("Amazon.co.uk", "Order", "ItemFees", f"PilotProgrammeFee{n:03d}", "none") for n in range(3)]
     settle(entity, "11924306741", [(fee, date(2026, 11, 2), "-2.00", 1) for fee in fees])
-    case = Case.objects.live().order_by("subject").first()
+    case = live_cases().order_by("subject").first()
     plan = planned(case, priya, match="family")
     assert (plan.detail["map"].comparison.lines, plan.detail["map"].cases) == (3, 3)
     engine.perform(case=case, action=MAP_FEE, actor=priya, data=form_data(case, match="family"), digest=plan.digest)
-    assert not Case.objects.live().exists()
+    assert not live_cases().exists()
     assert FeeRule.objects.get(source="person").amount_description == "PilotProgrammeFee*"
 
 
@@ -333,7 +334,7 @@ def test_a_leg_without_tax_stops_its_journal_until_a_code_is_chosen(entity, priy
         "11924306741",
         [(SALE, date(2026, 11, 2), "99.00", 1), (FULFILMENT, date(2026, 11, 2), "-9.80", 1, "GB>DE")],
     )
-    case = Case.objects.live().get()
+    case = live_cases().get()
     assert (case.type, case.subject) == ("ledger.tax-code-unmapped", "FBA fees | GB>DE")
     assert case.kind.headline(case) == "No tax code for FBA fees from GB to DE"
     assert Journal.objects.get().state == "incomplete"
@@ -354,9 +355,9 @@ def test_facilitator_tax_that_is_not_withheld_in_full_opens_a_case(entity, priya
     tax = ("Amazon.co.uk", "Order", "ItemPrice", "Tax", "facilitator")
     withheld = ("Amazon.co.uk", "Order", "ItemWithheldTax", "MarketplaceFacilitatorVAT-Principal", "facilitator")
     settle(entity, "11924306741", [(tax, date(2026, 11, 2), "28.50", 1), (withheld, date(2026, 11, 2), "-28.50", 1)])
-    assert not Case.objects.live().exists()
+    assert not live_cases().exists()
     settle(entity, "11924306803", [(tax, date(2026, 11, 2), "28.50", 1), (withheld, date(2026, 11, 2), "-20.00", 1)])
-    case = Case.objects.live().get()
+    case = live_cases().get()
     assert (case.type, case.subject, case.stake) == ("settlement.facilitator-not-zero", "11924306803", Decimal("8.50"))
     assert (
         case.kind.headline(case) == "£8.50 of facilitator tax is collected but not withheld in settlement 11924306803"

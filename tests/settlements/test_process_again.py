@@ -12,7 +12,7 @@ from apps.settlements.exception_types.files import PROCESS_AGAIN
 from apps.settlements.models import FileReading, RollUp, SettlementLine
 from tests.factories import ConnectionFactory, person
 from tests.settlements.files import SALE, File, line
-from tests.settlements.take import take
+from tests.settlements.take import live_cases, take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +61,7 @@ def test_the_file_is_read_anew_and_the_verdict_replaces_the_old_one(place, finan
 
 def test_a_verdict_that_changed_since_the_preview_is_shown_first(place, finance):
     take(place, File(total="1.00"))
-    case = Case.objects.live().get()
+    case = live_cases().get()
     _, shown = plan(case=case, action=PROCESS_AGAIN, actor=finance, data={})
     press(case, finance)
     with pytest.raises(PlanChanged):

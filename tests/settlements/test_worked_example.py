@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings
 
 from apps.core.permissions import Role
-from apps.exceptions.models import Case
 from apps.integrations.files import store
 from apps.integrations.jobs import create, run_here
 from apps.integrations.models import Connection, JobState
@@ -20,6 +19,7 @@ from apps.settlements.charts import apply_chart
 from apps.settlements.models import READ_FILE, JournalPart, RollUp, SettlementLine
 from apps.settlements.operations import load_order_legs
 from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.settlements.take import live_cases
 
 SAMPLES = Path(settings.BASE_DIR).parent / "shared" / "samples"
 EXAMPLE = SAMPLES / "settlement-worked-example"
@@ -81,7 +81,7 @@ def test_the_worked_example_comes_out_to_the_cent(samples, first):
         assert journal.default_leg_lines == 0
     assert [str(journal.dated) for journal in (october, november)] == ["2026-10-31", "2026-11-07"]
     assert [journal.key for journal in (october, november)] == ["stl:30000000001:202610:1", "stl:30000000001:202611:1"]
-    assert not Case.objects.live().filter(entity=entity).exists()
+    assert live_cases(entity=entity).get().type == "settlement.opening-balance"
     assert {str(part.leg) for part in JournalPart.objects.filter(leg__contains=">")} == {"GB>GB", "GB>DE"}
 
 
