@@ -4,7 +4,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
@@ -17,7 +20,9 @@ from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart, preview
 from apps.settlements.exports import export
 from apps.settlements.models import FeeRule, FeeSignature
+from apps.settlements.resolutions import resolve
 from apps.settlements.rule_versions import change, change_rule, foresee, history, undo, undo_rule
+from apps.settlements.rules import Span
 from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take
@@ -254,3 +259,53 @@ def test_signatures_stay_as_first_seen(rule, priya):
     before = list(FeeSignature.objects.values_list("pk", "key"))
     undo_rule(rule=rule, reason="-", actor=priya)
     assert list(FeeSignature.objects.values_list("pk", "key")) == before
+
+
+DAYS = [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)]
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["change", "undo"]), st.integers(0, 3), st.sampled_from([None, *DAYS]), st.integers(0, 3)
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(steps)
+def test_whatever_is_changed_and_undone_each_day_has_the_account_it_was_given(drawn):
+    with transaction.atomic():  # each example on its own: what it leaves is rolled back
+        entity = EntityFactory()
+        actor = person(Role.FINANCE, entity)
+        accounts = [
+            Account.objects.create(entity=entity, code=str(n), name="Fees", kind="expense", role="") for n in range(4)
+        ]
+        first = FeeRule.objects.create(
+            entity=entity, **PATTERN, period=(None, None), account=accounts[0], source="person", made_by=actor
+        )
+        fee = FeeSignature.objects.create(entity=entity, key="fee", **PATTERN | {"treatment": "none"})
+        resolve(entity, [fee.pk])
+
+        def mapped() -> list[int | None]:
+            rows = {(row.period.lower, row.period.upper): row.rule.account_id for row in fee.resolutions.all()}
+            return [next((rows[span] for span in rows if day in Span(*span)), None) for day in DAYS]
+
+        for verb, which, since, to in drawn:
+            live = [row for row in history(first) if not row.period.isempty]
+            if not live:
+                break
+            rule, before = live[which % len(live)], mapped()
+            mine = [day in Span(rule.period.lower, rule.period.upper) for day in DAYS]
+            if verb == "undo":
+                new = undo_rule(rule=rule, reason="-", actor=actor)
+                wanted = [new.account_id if own else was for own, was in zip(mine, before, strict=True)]
+            elif accounts[to] == rule.account or (rule.period.upper and since and since >= rule.period.upper):
+                continue
+            else:
+                new = change_rule(rule=rule, account=accounts[to], tax_class=None, since=since, reason="-", actor=actor)
+                later = [own and (since is None or day >= since) for day, own in zip(DAYS, mine, strict=True)]
+                wanted = [accounts[to].pk if own else was for own, was in zip(later, before, strict=True)]
+                undone = undo_rule(rule=new, reason="-", actor=actor)
+                assert mapped() == before, "undoing what was just done leaves no trace in the mapping"
+                undo_rule(rule=undone, reason="-", actor=actor)
+            assert mapped() == wanted
+        transaction.set_rollback(True)

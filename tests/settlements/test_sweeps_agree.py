@@ -19,7 +19,7 @@ from apps.integrations.files import store
 from apps.integrations.models import Connection
 from apps.ledger.models import Account, Journal, JournalLine
 from apps.ledger.periods import locked_months
-from apps.settlements import causes, closing, legs, operations, waiting
+from apps.settlements import accounts, causes, closing, legs, operations, rule_versions, waiting
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exception_types.accounts import MOVE_RULES
@@ -47,6 +47,8 @@ operation = st.one_of(
     st.tuples(st.just("accept")),
     st.tuples(st.sampled_from(["lock", "unlock", "post_later"]), st.sampled_from([10, 11])),
     st.tuples(st.just("book")),
+    st.tuples(st.just("undo"), st.integers(0, 3)),
+    st.tuples(st.sampled_from(["close", "repoint"])),
 )
 
 
