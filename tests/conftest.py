@@ -6,6 +6,7 @@ The owner's role creates, migrates and empties the test database, because the ap
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ hypothesis.settings.load_profile("here")
 
 # "default" mirrors "owner" (see settings), and Django resets only what is no mirror.
 TransactionTestCase.databases = {"default", "owner"}
+
+MUTATIONS = "mutated files by verdict"
 
 SUPERVISE = """
 import sys
@@ -84,7 +87,12 @@ def supervised(process_env) -> Callable[..., AbstractContextManager[subprocess.P
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """How many files by others were read, so that a run without them is not taken for one with them."""
+    """How many files by others were read, so that a run without them is not taken for one with them; mutated ones by verdict."""
     passed = terminalreporter.getreports("passed")
-    read = {value for report in passed for name, value in report.user_properties if name == READ}
-    terminalreporter.write_line(f"Settlement samples read: {len(read)}")
+    told = [pair for report in passed for pair in report.user_properties]
+    terminalreporter.write_line(f"Settlement samples read: {len({value for name, value in told if name == READ})}")
+    if mutated := [value for name, value in told if name == MUTATIONS]:
+        counts = sum((Counter(verdicts) for _, verdicts in mutated), Counter())
+        said = "; ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
+        seeds = ", ".join(sorted({seed for seed, _ in mutated}))
+        terminalreporter.write_line(f"Mutated settlement files, seeds {seeds}: {said}")

@@ -1,22 +1,23 @@
 """The proof of a settlement: total, lines, signatures and journals are one amount, and each leads to the lines."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, Q, Sum
+from django.db.models import F, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from apps.console import words
+from apps.console.booked import Booked, Month, Posted, months_of, posted_by
 from apps.console.lines import NONE, version_seen_by, with_account
 from apps.console.screens import door, render_screen
 from apps.console.waterfall import Chart, chart
+from apps.core.money import ZERO
 from apps.core.permissions import READ_MONEY, TAKE_FILES
 from apps.exceptions.models import Case
-from apps.ledger.models import Account, Journal, JournalLine, TaxClass
-from apps.ledger.rules import CLEARING, ROLE_NAMES
+from apps.ledger.models import Account, Journal, TaxClass
 from apps.settlements.models import FeeSignature, FileReading, Settlement, SettlementVersion
 from apps.settlements.verdict import cases_about
 
@@ -25,12 +26,12 @@ State = SettlementVersion.State
 
 @dataclass(frozen=True)
 class Figure:
-    """One of the figures that must be equal; `gap` is how far it is from the first. No amount: it is not there yet."""
+    """One of the figures that must be equal; `gap` is how far it is from the one before. No amount: it is not there yet."""
 
     label: str
     amount: Decimal | None
     small: str
-    gap: Decimal = Decimal(0)
+    gap: Decimal = ZERO
     url: str = ""
 
 
@@ -47,37 +48,22 @@ class SignatureRow:
         return self.account.code if self.account else NONE
 
 
-@dataclass(frozen=True)
-class Booked:
-    """A journal with its lines and their sums."""
-
-    journal: Journal
-    lines: list[JournalLine]
-
-    @property
-    def debit(self) -> Decimal:
-        return sum((line.debit for line in self.lines), Decimal(0))
-
-    @property
-    def credit(self) -> Decimal:
-        return sum((line.credit for line in self.lines), Decimal(0))
-
-
 @door(READ_MONEY)
 def settlement(request: HttpRequest, settlement_id: str) -> HttpResponse:
     found, version = version_seen_by(request, settlement_id)
     rows = _signatures(version)
-    journals = _journals(version)
+    months = months_of(found) if version.state == State.TAKEN else []
+    posted = posted_by(months)
     context: dict[str, Any] = {
         "settlement": found,
         "version": version,
         "versions": list(found.versions.select_related("file")),
-        "equal": _equal(version, rows, journals),
+        "equal": _equal(version, rows, months, posted),
         "rows": rows,
         "unmapped": [row for row in rows if row.account is None],
         "chart": _chart(rows, "Payout" if version.state == State.TAKEN else "Sum of lines"),
-        "journals": journals,
-        "checks": _checks(version, rows, journals),
+        "months": months,
+        "checks": _checks(version, rows, months, posted),
         "cases": _cases(request, found, version),
         "reading": FileReading.objects.filter(file=version.file_id).first(),
         "may_upload": request.user.may(TAKE_FILES, found.entity_id),
@@ -113,51 +99,54 @@ def _by_account(row: SignatureRow) -> tuple:
     return (order[row.account.kind], row.account.code, -abs(row.amount), str(row.signature))
 
 
-def _journals(version: SettlementVersion) -> list[Booked]:
-    booked = list(Journal.objects.filter(of_settlement__version=version).order_by("period"))
-    lines: dict[int, list[JournalLine]] = defaultdict(list)
-    for line in JournalLine.objects.filter(journal__in=booked).select_related("account", "tax_code").order_by("number"):
-        lines[line.journal_id].append(line)
-    return [Booked(journal, lines[journal.pk]) for journal in booked]
-
-
-def _cleared(journals: list[Booked]) -> Decimal | None:
-    """What the journals post to clearing. No fee stands behind that line: it is the payout itself."""
-    unassigned = f"No account: {ROLE_NAMES[CLEARING]}"
-    clearing = JournalLine.objects.filter(
-        Q(account__role=CLEARING) | Q(account=None, label=unassigned),
-        journal__in=[booked.journal for booked in journals],
-        parts=None,
-    )
-    sums = clearing.aggregate(debit=Sum("debit"), credit=Sum("credit"))
-    return None if sums["debit"] is None else sums["debit"] - sums["credit"]
-
-
-def _equal(version: SettlementVersion, rows: list[SignatureRow], journals: list[Booked]) -> list[Figure]:
-    lines = reverse("settlement_lines", args=[version.settlement.settlement_id]) + f"?version={version.number}"
-    by_signature = sum((row.amount for row in rows), Decimal(0))
+def _equal(
+    version: SettlementVersion, rows: list[SignatureRow], months: list[Month], posted: Posted
+) -> list[Figure]:
+    """Five figures from five places. The sign before each says whether it equals the one before it."""
+    journals = [booked for month in months for booked in month.journals]
     signatures = len({row.signature.pk for row in rows})
     unmapped = len({row.signature.pk for row in rows if row.account is None})
     figures = [
         Figure("Amazon says", version.total, "total-amount, line 2 of the file"),
-        Figure(words.counted(version.lines, "line"), version.sum, "each read once", version.sum - version.total, lines),
+        *_booked_figures(journals, posted),
         Figure(
             words.counted(signatures, "signature"),
-            by_signature,
+            sum((row.amount for row in rows), ZERO),
             f"{unmapped} without an account" if unmapped else "all mapped",
-            by_signature - version.total,
-            "#signatures",
+            url="#signatures",
+        ),
+        Figure(
+            words.counted(version.lines, "line"),
+            version.sum,
+            "each read once",
+            url=reverse("settlement_lines", args=[version.settlement.settlement_id]) + f"?version={version.number}",
         ),
     ]
-    if journals:
-        cleared = _cleared(journals)
-        incomplete = any(booked.journal.state == Journal.State.INCOMPLETE for booked in journals)
-        small = f"to clearing, {'incomplete' if incomplete else 'complete'}"
-        gap = (cleared or Decimal(0)) - version.total
-        figures.append(Figure(words.counted(len(journals), "journal"), cleared, small, gap, "#journals"))
-    else:
-        figures.append(Figure("Journals", None, "none: only a version that ties has them"))
+    before = version.total
+    for place, figure in enumerate(figures):
+        if figure.amount is not None:
+            figures[place] = replace(figure, gap=figure.amount - before)
+            before = figure.amount
     return figures
+
+
+def _booked_figures(journals: list[Booked], posted: Posted) -> list[Figure]:
+    if not journals:
+        none = "none: only the version that counts has them"
+        return [Figure("Clearing", None, none), Figure("Journals", None, none)]
+    corrections = sum(booked.number > 1 for booked in journals)
+    incomplete = any(booked.journal.state == Journal.State.INCOMPLETE for booked in journals)
+    of_them = f", {words.counted(corrections, 'correction')} of them" if corrections else ""
+    complete = "incomplete" if incomplete else "complete"
+    return [
+        Figure("Clearing", posted.clearing, "what all journals post there", url="#journals"),
+        Figure(
+            words.counted(len(journals), "journal"),
+            posted.rest,
+            f"all other accounts, {complete}{of_them}",
+            url="#journals",
+        ),
+    ]
 
 
 def _chart(rows: list[SignatureRow], total_name: str) -> Chart | None:
@@ -168,7 +157,9 @@ def _chart(rows: list[SignatureRow], total_name: str) -> Chart | None:
     return chart(list(steps.items()), total_name) if rows else None
 
 
-def _checks(version: SettlementVersion, rows: list[SignatureRow], journals: list[Booked]) -> list[tuple[bool, str]]:
+def _checks(
+    version: SettlementVersion, rows: list[SignatureRow], months: list[Month], posted: Posted
+) -> list[tuple[bool, str]]:
     """Each statement with whether it holds."""
     currency = version.settlement.currency
     counted = sum(row.lines for row in rows)
@@ -177,9 +168,14 @@ def _checks(version: SettlementVersion, rows: list[SignatureRow], journals: list
         (ties, "The lines add up to total-amount, no tolerance" if ties else "The lines do not add up to total-amount"),
         (counted == version.lines, f"{version.lines:,} lines in the file, {counted:,} in the signatures"),
     ]
-    for booked in journals:
-        sides = f"{words.figure(booked.debit, currency)} {currency}"
-        checks.append((booked.debit == booked.credit, f"Debits equal credits in {booked.journal.period:%B}: {sides}"))
+    for month in months:
+        for booked in month.journals:
+            which = f"{'correction of ' if booked.number > 1 else ''}{month.first_day:%B}"
+            sides = f"{words.figure(booked.debit, currency)} {currency}"
+            checks.append((booked.debit == booked.credit, f"Debits equal credits in {which}: {sides}"))
+    if len(months) > 1:
+        carried = words.figure(posted.carried_forward, currency)
+        checks.append((not posted.carried_forward, f"Carried forward from month to month: {carried} is left"))
     unmapped = [row for row in rows if row.account is None]
     checks.append(
         (not unmapped, "Every signature has an account" if not unmapped else f"{len(unmapped)} without an account")

@@ -54,7 +54,7 @@ def ingest(
             say("Comparing with what is here", 0)
             rows = rows_hash(stream, report, file.sha256)
             with transaction.atomic():
-                reading = _take(stream, report, rows, file=file, actor=actor, say=say, again=again)
+                reading = take_in(stream, report, rows, file=file, actor=actor, say=say, again=again)
                 _close(reading, replaces, hold)
         except Unreadable as fault:
             with transaction.atomic():
@@ -63,9 +63,10 @@ def ingest(
     return reading
 
 
-def _take(
-    stream: BinaryIO, report: Report, rows: str, *, file: StoredFile, actor: User | None, say: Say, again: bool
+def take_in(
+    stream: BinaryIO, report: Report, rows: str, *, file: StoredFile, actor: User | None, say: Say, again: bool = False
 ) -> FileReading:
+    """All of `ingest` but the cases: lines, roll-ups and journals, or `Unreadable`. Inside a transaction of the caller's."""
     entity = file.connection.entity
     _one_at_a_time(entity.pk)
     versions.lock_settlement(report.settlement_id)

@@ -9,13 +9,16 @@ from django.urls import reverse
 
 from apps.core.permissions import Role
 from apps.integrations.models import Connection
-from apps.ledger.models import Journal, TaxRule
+from apps.ledger.models import Account, Journal, TaxRule
+from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
-from apps.settlements.models import OrderLeg, SettlementVersion
+from apps.settlements.exports import export
+from apps.settlements.models import FeeRule, OrderLeg, Settlement, SettlementVersion
+from apps.settlements.versions import choose_version
 from tests.console.conftest import Company, signed_in
 from tests.console.pages import Page
 from tests.factories import ConnectionFactory, person
-from tests.settlements.files import File, line
+from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,24 +102,79 @@ def test_the_lines_of_an_account_are_those_that_the_page_counts(client, place, a
     assert sum(row.amount for row in listed) == whole.context["amount"]
 
 
-def test_four_equal_figures_and_what_was_checked(ours: Company):
-    words = ours.client(Role.FINANCE).get(reverse("settlement", args=[ours.settlement.settlement_id])).content.decode()
-    assert words.count("<b>£100.80</b>") == 4
+def figures(response) -> list[tuple[str, Decimal | None, Decimal]]:
+    return [(figure.label, figure.amount, figure.gap) for figure in response.context["equal"]]
+
+
+def test_five_equal_figures_and_what_was_checked(ours: Company):
+    response = ours.client(Role.FINANCE).get(reverse("settlement", args=[ours.settlement.settlement_id]))
+    words = response.content.decode()
+    assert words.count("<b>£100.80</b>") == 5
     assert "differs" not in words
     for said in ("1 without an account", "Debits equal credits in October", "4 lines in the file, 4 in the signatures"):
         assert said in words
+    assert "Carried forward from month to month: 0.00 is left" in words
     assert ours.version.file.sha256 in words
 
 
-def test_a_held_settlement_shows_the_difference_and_the_way_out(ours: Company):
+def test_a_held_settlement_shows_the_difference_where_it_is_and_the_way_out(ours: Company):
     words = ours.client(Role.FINANCE).get(reverse("settlement", args=[ours.held.settlement_id])).content.decode()
     page = Page(ours.client(Role.FINANCE).get(reverse("settlement", args=[ours.held.settlement_id])))
     assert page.heading == "Settlement 40000000001 is £104.00 away from its payout"
-    assert words.count('class="differs"') == 2 and "£104.00 apart" in words
-    assert "Only a version that ties has journals." in words
+    assert words.count('class="differs"') == 1 and "£104.00 apart" in words, "signatures and lines are equal again"
+    assert "Only the version that counts has journals" in words
     assert page.linked("Upload the corrected file").startswith("/settlements/upload/?replaces=")
     viewer = ours.client(Role.VIEWER).get(reverse("settlement", args=[ours.held.settlement_id])).content.decode()
     assert "Upload the corrected file" not in viewer
+
+
+def exported(settlement) -> None:
+    ian = person(Role.FINANCE, settlement.entity, name="Ian Grove")
+    drafts = Journal.objects.filter(of_settlement__version__settlement=settlement, state="draft")
+    export(journals=approve(journals=drafts, actor=ian), format="generic", actor=ian)
+
+
+def test_a_settlement_that_was_corrected_still_ties_and_shows_each_correction_beneath_its_month(client, place):
+    take(place, File())
+    found = Settlement.objects.get()
+    exported(found)
+    take(place, File(lines=(*SALE, line("5.00"))))
+    choose_version(
+        settlement=found, version=found.versions.get(number=2), reason="Fresh", actor=place.entity.memberships.first().user
+    )
+    response = client.get(reverse("settlement", args=["30000000001"]))
+    assert [amount for _, amount, _ in figures(response)] == [110] * 5
+    assert not any(gap for *_, gap in figures(response))
+    headings = re.findall(r"<h2 id=\"j\d+\"><a [^>]*>([^<]*)", response.content.decode())
+    assert headings == [
+        "Journal, October 2026", "Correction of October 2026", "Journal, November 2026", "Correction of November 2026"
+    ]  # fmt: skip
+    assert "2 of them" in response.content.decode() or "2 corrections of them" in response.content.decode()
+    first = client.get(reverse("settlement", args=["30000000001"]) + "?version=1")
+    assert Page(first).heading == "Settlement 30000000001 goes by another version than this"
+    assert [amount for _, amount, _ in figures(first)] == [105, None, None, 105, 105]
+
+
+def test_a_fee_on_the_clearing_account_itself_leaves_the_figures_equal(client, place):
+    clearing = Account.objects.get(entity=place.entity, role="clearing")
+    FeeRule.objects.filter(entity=place.entity, amount_description="Commission").update(account=clearing, tax_class=None)
+    take(place, File())
+    exported(Settlement.objects.get())
+    assert {amount for _, amount, _ in figures(client.get(reverse("settlement", args=["30000000001"])))} == {105}
+
+
+def test_a_negative_payout_ties(client, place):
+    take(place, File(lines=(line("10.00"), line("-45.50", amount_type="ItemFees", amount_description="Commission"))))
+    response = client.get(reverse("settlement", args=["30000000001"]))
+    assert {amount for _, amount, _ in figures(response)} == {Decimal("-35.50")}
+    assert response.content.decode().count("<b>−£35.50</b>") == 5
+
+
+def test_the_proof_names_its_file_and_who_looks_at_it(ours: Company):
+    words = ours.client(Role.FINANCE).get(reverse("settlement", args=[ours.settlement.settlement_id])).content.decode()
+    (imprint,) = re.findall(r'<dl class="facts printonly imprint">.*?</dl>', words)
+    for said in (ours.version.file.sha256, ours.people[Role.FINANCE].name, ours.entity.name, "version 1, taken"):
+        assert said in imprint
 
 
 def test_the_older_version_stays_readable(ours: Company):
