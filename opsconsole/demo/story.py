@@ -52,7 +52,7 @@ PACKAGING = Charge(kind=("Order", "ItemFees", "PackagingRecoveryFee"), amounts=(
 
 UK_1 = Settlement(
     number="21480713301", market=UK, start=date(2026, 9, 9), orders=420, refunds=29, reserve="1840.22",
-    charges=(*_usual("-612.48", storage="-188.40"), GIFT_NOTES, DAMAGED),
+    reserve_before="1702.90", charges=(*_usual("-612.48", storage="-188.40"), GIFT_NOTES, DAMAGED),
 )  # fmt: skip
 UK_2 = Settlement(
     number="21480713318", market=UK, start=date(2026, 9, 23), orders=460, refunds=35, reserve="2017.65",
@@ -72,11 +72,17 @@ UK_5 = Settlement(
     charges=(*_usual("-1014.33", storage="-236.71"), LOW_STOCK, PEAK, BRAND),
 )  # fmt: skip
 GARDEN_1 = Settlement(
-    number="21480790045", market=UK, start=date(2026, 10, 7), orders=120, refunds=8, charges=_usual("-140.00")
-)
+    number="21480790045", market=UK, start=date(2026, 10, 7), orders=120, refunds=8, reserve="260.00",
+    charges=_usual("-140.00"),
+)  # fmt: skip
 GARDEN_2 = Settlement(
-    number="21480790061", market=UK, start=date(2026, 10, 21), orders=140, refunds=9, charges=_usual("-152.60"), lost=7
-)
+    number="21480790061", market=UK, start=date(2026, 10, 21), orders=140, refunds=9, reserve="310.00",
+    reserve_before="260.00", charges=_usual("-152.60"), lost=7,
+)  # fmt: skip
+GARDEN_3 = Settlement(
+    number="21480790088", market=UK, start=date(2026, 11, 4), orders=130, refunds=7, reserve="295.40",
+    reserve_before="310.00", charges=_usual("-149.20"),
+)  # fmt: skip
 DE_1 = Settlement(
     number="21480855102", market=DE, start=date(2026, 9, 14), orders=210, refunds=16, reserve="640.00",
     charges=_usual("-310.40", subscription="-39.00"),
@@ -116,7 +122,7 @@ def settlement_files() -> list[Download]:
     """In the order of their download."""
     shop = [_settlement(each, BRACKENFOLD, "amazon.co.uk") for each in (UK_1, UK_2, UK_3, UK_4, UK_5)]
     german = [_settlement(each, BRACKENFOLD, "amazon.de") for each in (DE_1, DE_2, DE_3, DE_4)]
-    garden = [_settlement(each, BRACKENFOLD, "amazon.co.uk, garden") for each in (GARDEN_1, GARDEN_2)]
+    garden = [_settlement(each, BRACKENFOLD, "amazon.co.uk, garden") for each in (GARDEN_1, GARDEN_2, GARDEN_3)]
     again = _settlement(replace(GARDEN_1, later=2), BRACKENFOLD, "amazon.co.uk, garden", " (1)")
     return [*shop, *german, *garden, again, _older_layout(), _settlement(KERZEN_1, LINDWICK, "amazon.de")]
 
