@@ -22,7 +22,7 @@ from apps.settlements import approval, exports
 
 @dataclass(frozen=True)
 class Ticked:
-    """Journals that something is done to at once. The verbs see to it that they are of one company."""
+    """Journals of one company that something is done to at once."""
 
     journals: list[Journal]
 
@@ -130,6 +130,8 @@ def _ticked(request: HttpRequest) -> Ticked:
     )
     if len(visible) < len(ids):
         raise Http404("no such journal")
+    if len({journal.entity_id for journal in visible}) > 1:
+        raise Refused("These journals are of several companies. Take one company at a time.", code="several-companies")
     return Ticked(list(visible))
 
 
