@@ -26,7 +26,6 @@ from apps.settlements.models import (
     Resolution,
     RollUp,
     Settlement,
-    SettlementJournal,
     SettlementVersion,
 )
 from apps.settlements.resolutions import resolve
@@ -285,25 +284,6 @@ def test_reading_files_adds_no_rule(stopped, entity):
         [(("Amazon.co.uk", "Order", "ItemFees", "Brand New Fee", "none"), date(2026, 11, 2), "-2.00", 1)],
     )
     assert FeeRule.objects.count() == before
-
-
-def test_approved_journals_are_never_touched(stopped, entity, priya):
-    Journal.objects.filter(key__startswith="stl:11921480036").delete()
-    version = SettlementVersion.objects.get(settlement__settlement_id="11921480036")
-    approved = Journal.objects.create(
-        entity=entity,
-        key="stl:11921480036:202611:1",
-        currency="GBP",
-        period=date(2026, 11, 1),
-        dated=date(2026, 11, 7),
-        state="approved",
-    )
-    SettlementJournal.objects.create(version=version, journal=approved)
-    plan = planned(stopped, priya)
-    assert [row.settlement_id for row in plan.detail["map"].comparison.payouts] == ["11924306741"]
-    engine.perform(case=stopped, action=MAP_FEE, actor=priya, data=form_data(stopped), digest=plan.digest)
-    approved.refresh_from_db()
-    assert (approved.state, approved.lines.count()) == ("approved", 0)
 
 
 def test_rebuilding_keeps_the_journals_and_every_figure(stopped, entity):
