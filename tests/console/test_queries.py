@@ -17,7 +17,16 @@ from apps.exceptions.models import Case, State
 from apps.integrations.models import Connection, Job
 from apps.ledger.approval import hash_of
 from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine, PeriodLock
-from apps.settlements.models import READ_FILE, FeeSignature, FileReading, RollUp, SettlementJournal, SettlementLine
+from apps.settlements.models import (
+    READ_FILE,
+    ChainLink,
+    FeeSignature,
+    FileReading,
+    ReserveChain,
+    RollUp,
+    SettlementJournal,
+    SettlementLine,
+)
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
 from tests.factories import (
@@ -149,6 +158,18 @@ def an_entry(place: Connection) -> None:
     )
 
 
+def a_chain(place: Connection) -> None:
+    chain = ReserveChain.objects.create(
+        connection=place, currency="GBP", name=f"Chain {ReserveChain.objects.count()}", confirmed_by=None
+    )
+    ChainLink.objects.create(chain=chain, settlement=VersionFactory(settlement__connection=place).settlement)
+
+
+def a_link(place: Connection) -> None:
+    chain, _ = ReserveChain.objects.get_or_create(connection=place, currency="GBP", name="Amazon.co.uk", pk=7)
+    ChainLink.objects.create(chain=chain, settlement=VersionFactory(settlement__connection=place).settlement)
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
@@ -161,6 +182,8 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "months": ("/close/", a_month),
     "signatures": ("/mapping/?show=signatures", a_signature),
     "audit": ("/audit/", an_entry),
+    "chains": ("/chains/", a_chain),
+    "chain": ("/chains/7/", a_link),
 }
 
 
