@@ -1,7 +1,7 @@
 """Open cases equal what the detectors find: after any operations their scoped sweeps leave nothing to a full one."""
 
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -23,13 +23,14 @@ from apps.settlements import accounts, causes, closing, legs, operations, rule_v
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exception_types.accounts import MOVE_RULES
+from apps.settlements.exception_types.chains import CONFIRM_OPENING, END_CHAIN, MOVE_SETTLEMENT
 from apps.settlements.exception_types.files import ACCEPT_COLUMN
 from apps.settlements.exception_types.map_fee import MAP_FEE
 from apps.settlements.exports import export
 from apps.settlements.ingest import ingest
-from apps.settlements.models import FeeRule, FileReading
+from apps.settlements.models import FeeRule, FileReading, ReserveChain
 from tests.factories import ConnectionFactory, person
-from tests.settlements.files import SALE, File, line
+from tests.settlements.files import SALE, File, line, reserve
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +50,7 @@ operation = st.one_of(
     st.tuples(st.just("book")),
     st.tuples(st.just("undo"), st.integers(0, 3)),
     st.tuples(st.sampled_from(["close", "repoint"])),
+    st.tuples(st.sampled_from(["open_chain", "part_chain", "end_chain"])),
 )
 
 
@@ -67,8 +69,10 @@ class Company:
             rows.append(
                 line("-19.99", amount_type="ItemWithheldTax", amount_description="MarketplaceFacilitatorVAT-Principal")
             )
+        rows += reserve(given_back=f"{number - 1}0.00" if facilitator else "9.99", kept=f"{number}0.00")
         file = File(settlement_id=f"3000000000{number}", lines=(*SALE, *rows), extra={"note": "x"} if column else {})
-        file = file.but(total="1.00") if gap else file
+        start = date(2026, 10, 24) + timedelta(days=14 * (number - 1))
+        file = file.of_days(start, start + timedelta(days=14)).but(total="1.00" if gap else None)
         raw = file.bytes().replace(b"100.00", b"1OO.OO") if torn else file.bytes()
         stored = store(connection=self.place, name="settlement.txt", chunks=[raw], actor=self.finance)
         refused = FileReading.objects.filter(status="refused", replaced_by=None).first()
@@ -101,6 +105,20 @@ class Company:
         if case := self._case("ledger.account-missing", 0):
             to = Account.objects.get(entity=self.entity, code="5190")
             self._perform(case, MOVE_RULES, {"account": to.pk, "since": "", "reason": "test"})
+
+    def open_chain(self) -> None:
+        if case := self._case("settlement.opening-balance", 0):
+            self._perform(case, CONFIRM_OPENING, {"amount": "9.99", "reason": "test"})
+
+    def part_chain(self) -> None:
+        if case := self._case("settlement.reserve-chain-broken", 0):
+            name = f"Chain {ReserveChain.objects.count()}"
+            data = {"settlement": case.subject, "to": "", "name": name, "reason": "test"}
+            self._perform(case, MOVE_SETTLEMENT, data)
+
+    def end_chain(self) -> None:
+        if case := self._case("settlement.missing", 0):
+            self._perform(case, END_CHAIN, {"reason": "test"})
 
     def _sweep(self, codes) -> None:
         sweep_each({code: Scope(entity=self.entity) for code in codes})
