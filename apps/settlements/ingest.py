@@ -99,8 +99,9 @@ def take_in(
     legs.reroll([version.pk])
     if loaded.new_signatures:
         resolutions.resolve(entity, loaded.new_signatures)
-    journals.rebuild([version.pk], because=f"{file.name} was read.")
-    chains.propose(file.connection)
+    if version.state == State.TAKEN:
+        journals.rebuild([version.pk], because=f"{file.name} was read.")
+        chains.propose(file.connection)
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,
