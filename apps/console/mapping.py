@@ -14,6 +14,7 @@ from apps.core.permissions import APPLY_CHART, READ_MONEY
 from apps.exceptions.models import Case
 from apps.settlements import care
 from apps.settlements.models import FeeRule, FeeSignature, Resolution, RollUp, SettlementVersion
+from apps.settlements.operations import PERSON
 from apps.settlements.resolutions import rules_of
 from apps.settlements.rules import Signature, explain
 
@@ -105,6 +106,7 @@ def _care(entities: list[int]) -> dict[str, Any]:
     named |= {rule for each in overlaps for rule in (each.winner, each.loser)}
     rows = FeeRule.objects.select_related("account", "made_by")
     rules = rows.in_bulk(named)
+    unused = rows.filter(pk__in=found.unused, source=PERSON).order_by("pk")
     fees = FeeSignature.objects.in_bulk({each.fee for each in overlaps})
     new_names = care.new_names(FeeSignature.objects.filter(entity__in=entities))
     dear = care.dear_fees(entities)
@@ -118,9 +120,7 @@ def _care(entities: list[int]) -> dict[str, Any]:
             "dear": dear[:CARE_SHOWN],
             "shadowed": [(rules[each.rule], [rules[by] for by in each.by], each.fees) for each in shadowed],
             "overlaps": [(rules[each.winner], rules[each.loser], fees[each.fee], each.fees) for each in overlaps],
-            "unused": rows.filter(pk__in=found.unused).order_by("-source", "pk")[
-                :CARE_SHOWN
-            ],  # people's before charts'
+            "unused": unused[:CARE_SHOWN],
         },
         "counts": {
             "new_names": len(new_names),
@@ -128,6 +128,7 @@ def _care(entities: list[int]) -> dict[str, Any]:
             "shadowed": len(found.shadowed),
             "overlaps": len(found.overlaps),
             "unused": len(found.unused),
+            "unused_of_charts": len(found.unused) - unused.count(),
         },
     }
 

@@ -105,9 +105,10 @@ def _preview_move(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     steps = accounts.moved(account, **_move(cleaned), actor=actor)
     seen = foresee(case.entity, steps)
     rules = f"{len(steps)} rule{'' if len(steps) == 1 else 's'}"
+    lines = f"{seen.comparison.moved:,} line{'' if seen.comparison.moved == 1 else 's'}"
     return Plan(
         effect=f"Move {rules} to {to.code} and {seen.comparison.effect}",
-        says=f"{rules} and {seen.comparison.moved:,} lines go from {account.code} to {to.code}. All of it or none of it.",
+        says=f"{rules} and {lines} go from {account.code} to {to.code}. All of it or none of it.",
         digest=seen.digest,
         detail={"seen": seen},
     )
