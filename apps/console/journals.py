@@ -28,8 +28,9 @@ State = Journal.State
 def _preview_withdraw(journal: Journal, actor: User, cleaned: dict[str, Any]) -> Plan:
     return Plan(
         effect="Take the approval back",
-        says="The journal goes back to draft with your reason. Its lines stay.",
+        says="It goes back to draft with your reason, and can be approved again. Its lines stay as they are.",
         digest=digest("withdraw", journal.pk, journal.state, journal.approved_at),
+        detail={"now": f"Approved by {journal.approved_by}", "then": "Draft"},
     )
 
 
