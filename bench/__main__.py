@@ -2,11 +2,17 @@ import json
 import os
 import sys
 
-from bench import database, queue, settlement
+from bench import database, mapping, queue, settlement
 from bench.figures import Row, Skipped, table
 
 # Name of a row -> the measurement that yields it. One measurement may yield several rows.
-MEASUREMENTS = {"settlement": settlement.measure, "settlement-memory": settlement.measure, "queue": queue.measure}
+MEASUREMENTS = {
+    "settlement": settlement.measure,
+    "settlement-memory": settlement.measure,
+    "queue": queue.measure,
+    "mapping": mapping.measure,
+    "correction": mapping.measure,
+}
 
 
 def main() -> int:
