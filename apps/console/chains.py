@@ -126,9 +126,9 @@ def _finding(rolled: RollForward) -> str:
         return f"No settlement is in the chain {rolled.chain.name}"
     if rolled.stopped:
         first, others = rolled.stopped[0], len(rolled.stopped) - 1
-        said = link_words(first, rolled.chain.currency)
+        said = link_words(first, rolled.chain.currency).removeprefix("It ")
         more = f", and {others} more do{'es' if others == 1 else ''} not hold" if others else ""
-        return f"Settlement {first.payout.id}: {said[0].lower()}{said[1:]}{more}"
+        return f"Settlement {first.payout.id} {said[0].lower()}{said[1:]}{more}"
     if rolled.first.link == Link.OPENING:
         return f"The chain {rolled.chain.name} waits for its opening reserve"
     return f"The chain {rolled.chain.name} holds, settlement after settlement"

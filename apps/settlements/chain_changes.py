@@ -26,10 +26,8 @@ from apps.settlements.resolutions import lock_mapping
 
 def plan_confirm(chain: ReserveChain) -> Plan:
     """What confirming the chain as it stands would do."""
-    rolled = _rolled(chain)
-    if not rolled.links:
-        raise Refused("No settlement is in this chain, so there is nothing to confirm.", code="chain-empty")
-    stays = f" {len(rolled.stopped)} of its links stay open as exceptions." if rolled.stopped else ""
+    rolled = _filled(chain)
+    stays = " What does not hold stays an exception." if rolled.stopped else ""
     return Plan(
         effect="Confirm this chain",
         says=f"Its settlements stay in it whatever comes later. No journal changes.{stays}",
@@ -51,9 +49,7 @@ def confirm_chain(*, chain: ReserveChain, actor: User) -> str:
 
 def plan_opening(chain: ReserveChain, amount: Decimal) -> Plan:
     """What the reserve account would start with, and what it then comes to against the last file."""
-    rolled = _rolled(chain)
-    if not rolled.links:
-        raise Refused("No settlement is in this chain, so there is nothing to open.", code="chain-empty")
+    rolled = _filled(chain)
     currency, first = chain.currency, rolled.first.payout
     after = rules.standing([linked.payout for linked in rolled.links], amount)
     off = amount - first.given_back
@@ -133,7 +129,7 @@ def move_settlement(
 
 
 def plan_end(chain: ReserveChain) -> Plan:
-    rolled = _rolled(chain)
+    rolled = _filled(chain)
     kept = words(rolled.standing.kept, chain.currency)
     return Plan(
         effect="End the chain",
@@ -164,6 +160,13 @@ def _rolled(chain: ReserveChain) -> RollForward:
     if database.in_atomic_block:
         lock_mapping(chain.entity_id)
     return chains.roll_forward(chain)
+
+
+def _filled(chain: ReserveChain) -> RollForward:
+    rolled = _rolled(chain)
+    if not rolled.links:
+        raise Refused("No settlement is in this chain, so there is nothing to do.", code="chain-empty")
+    return rolled
 
 
 def _state(rolled: RollForward) -> list[tuple]:

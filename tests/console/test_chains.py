@@ -53,7 +53,7 @@ def test_the_heading_is_the_finding(client, place):
     assert Page(client.get(here)).heading == "The chain Amazon.co.uk holds, settlement after settlement"
     take(place, payout("34", 3))
     found = client.get(here)
-    assert Page(found).heading == "Settlement 34: waits for a settlement from 30 Mar to 13 Apr"
+    assert Page(found).heading == "Settlement 34 waits for a settlement from 30 Mar to 13 Apr"
     assert "After a gap" in page(found) and "Equal" in page(found)
     assert Page(client.get(reverse("chains"))).heading.startswith("1 settlement does not follow on")
 
@@ -132,3 +132,16 @@ def test_a_chain_that_loses_its_only_settlement_goes_and_the_list_is_shown(clien
     seen = client.post(here, data | {"preview": "1"})
     done = client.post(here, data | {"digest": digest_of(seen)})
     assert done["Location"] == reverse("chains")
+
+
+def test_a_confirmed_chain_stays_without_a_settlement_and_its_page_says_so(client, place):
+    take(place, ONE)
+    confirm = of_only_chain("confirm")
+    client.post(confirm, {"digest": digest_of(client.get(confirm))})
+    here = of_only_chain("move-settlement")
+    data = {"settlement": "31", "to": "", "name": "Another", "reason": "It is another group"}
+    left = client.post(here, data | {"digest": digest_of(client.post(here, data | {"preview": "1"}))}, follow=True)
+    assert Page(left).heading == "No settlement is in the chain Amazon.co.uk"
+    assert "moved 31 from Amazon.co.uk to Another" in page(left)
+    for deed in ("confirm", "confirm-opening", "move-settlement", "end-chain"):
+        assert client.get(f"{here.split('?')[0]}?do={deed}").status_code == 200
