@@ -52,7 +52,7 @@ class Row:
         if self.stopped_by:
             stopped = f"Stopped by {self.stopped_by:,}"
             return [("done", "Read"), ("done", "Tied out"), ("stop", stopped), ("", "Drafts")]
-        return [("done", "Read"), ("done", "Tied out"), ("done", "Mapped"), ("here", _drafts(self.journals))]
+        return [("done", "Read"), ("done", "Tied out"), ("done", "Mapped"), _last_stage(self.journals)]
 
 
 @door(READ_MONEY)
@@ -98,20 +98,19 @@ def rows_of(settlements: list[Settlement]) -> list[Row]:
     by_key = found.in_bulk([settlement.pk for settlement in settlements])
     counting = {key: version_that_counts(list(settlement.versions.all())) for key, settlement in by_key.items()}
     journals: dict[int, list[Journal]] = defaultdict(list)
-    versions = [version.pk for version in counting.values()]
-    for booked in (
-        SettlementJournal.objects.filter(version__in=versions).select_related("journal").order_by("journal__period")
-    ):
-        journals[booked.version_id].append(booked.journal)
-    stopped = JournalLine.objects.filter(account=None, journal__of_settlement__version__in=versions)
-    causes = dict(stopped.values_list("journal__of_settlement__version").annotate(Count("label", distinct=True)))
+    booked = SettlementJournal.objects.filter(version__settlement__in=by_key).select_related("journal", "version")
+    for row in booked.order_by("month", "number"):
+        journals[row.version.settlement_id].append(row.journal)
+    place = "journal__of_settlement__version__settlement"
+    stopped = JournalLine.objects.filter(account=None, **{f"{place}__in": by_key}).values_list(place)
+    causes = dict(stopped.annotate(Count("label", distinct=True)))
     return [
         Row(
             by_key[settlement.pk],
             counting[settlement.pk],
             next((v for v in by_key[settlement.pk].versions.all() if v.state in WAITING), None),
-            journals[counting[settlement.pk].pk],
-            causes.get(counting[settlement.pk].pk, 0),
+            journals[settlement.pk],
+            causes.get(settlement.pk, 0),
         )
         for settlement in settlements
     ]
@@ -122,8 +121,14 @@ def version_that_counts(versions: list[SettlementVersion]) -> SettlementVersion:
     return next((version for version in versions if version.state == State.TAKEN), versions[-1])
 
 
-def _drafts(journals: list[Journal]) -> str:
-    return words.counted(len(journals), "draft")
+def _last_stage(journals: list[Journal]) -> tuple[str, str]:
+    """How many of the journals are furthest behind: drafts before approved ones."""
+    states = [journal.state for journal in journals]
+    if Journal.State.DRAFT in states or not states:
+        return "here", words.counted(states.count(Journal.State.DRAFT), "draft")
+    if Journal.State.APPROVED in states:
+        return "here", f"{states.count(Journal.State.APPROVED)} approved"
+    return "done", "Exported"
 
 
 def _after(cursor: str) -> Q:

@@ -96,6 +96,14 @@ def _case_with_a_fault(page: Page) -> None:
     page.locator("#preview").get_by_role("alert").wait_for()
 
 
+def _version_previewed(page: Page) -> None:
+    case_of("settlement.changed")(page)
+    page.locator("#action").get_by_role("radio").last.check()
+    page.locator("#action").get_by_label("Reason").fill("Equal to a fresh download")
+    page.keyboard.press("Tab")
+    page.locator("#preview").get_by_text("takes the place of").wait_for()
+
+
 def _case_with_moves_open(page: Page) -> None:
     case_of("settlement.column-unknown")(page)
     for summary in page.locator(".moves summary").all():
@@ -120,6 +128,37 @@ def _job_done(page: Page) -> None:
     page.goto("/jobs/?view=all")
     page.get_by_role("link", name="Read a settlement file").last.click()
     page.get_by_role("heading", name="taken").wait_for()
+
+
+def _tick_all(page: Page, state: str, button: str) -> None:
+    page.goto(f"/journals/?state={state}")
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("button", name=button).click()
+    page.locator("[data-primary]").wait_for()
+
+
+def _approval_previewed(page: Page) -> None:
+    _tick_all(page, "draft", "Approve ticked")
+
+
+def _export_previewed(page: Page) -> None:
+    _approval_previewed(page)
+    page.locator("[data-primary]").click()
+    page.get_by_role("status").wait_for()
+    _tick_all(page, "approved", "Export ticked")
+
+
+def _batch(page: Page) -> None:
+    _tick_all(page, "approved", "Export ticked")
+    page.locator("[data-primary]").click()
+    page.get_by_role("link", name="Download").wait_for()
+
+
+def _void_previewed(page: Page) -> None:
+    first_of("/exports/")(page)
+    page.get_by_role("link", name="Void this batch").click()
+    page.locator("[data-primary]").wait_for()
 
 
 def _audit_entry_open(page: Page) -> None:
@@ -166,6 +205,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("case-fee-read-only", elin, case_of("settlement.fee-unmapped")),
             ("case-does-not-tie", priya, case_of("settlement.does-not-tie")),
             ("case-changed", priya, case_of("settlement.changed")),
+            ("case-changed-previewed", priya, _version_previewed),
             ("case-refused", priya, case_of("file.layout-unknown")),
             ("case-column", priya, case_of("settlement.column-unknown")),
             ("case-moves", priya, _case_with_moves_open),
@@ -181,6 +221,15 @@ def screens(newcomer: Login) -> list[Screen]:
             ("raw-line", priya, at(f"{tie_out}lines/2208/")),
             ("journals", priya, at("/journals/")),
             ("journal", priya, first_of("/journals/")),
+            ("journal-draft", priya, first_of("/journals/?state=draft")),
+            ("exports-empty", priya, at("/exports/")),
+            ("journals-approve", priya, _approval_previewed),
+            ("journals-export", priya, _export_previewed),
+            ("journal-approved", priya, first_of("/journals/?state=approved")),
+            ("batch", priya, _batch),
+            ("batch-void", priya, _void_previewed),
+            ("exports", priya, at("/exports/")),
+            ("journal-exported", priya, first_of("/journals/?state=exported")),
             ("chains", priya, at("/chains/")),
             ("chain", priya, first_of("/chains/")),
             ("case-chain", priya, case_of("settlement.reserve-chain-broken")),
