@@ -275,9 +275,9 @@ def days_ago(number: str, start: int, end: int, **more) -> File:
 
 
 def test_after_sixteen_days_without_a_settlement_one_is_missing(place):
-    take(place, days_ago("71", 30, 15, kept="12.00"))
+    take(place, days_ago("71", 30, 14, kept="12.00"))
     assert cases(MISSING) == []
-    take(place, days_ago("72", 15, 14, given_back="12.00", kept="9.00"))
+    take(place, days_ago("72", 14, 13, given_back="12.00", kept="9.00"))
     take(place, days_ago("81", 40, 17, kept="5.00").but(currency="EUR"))
     (case,) = cases(MISSING)
     assert (case.stake, case.currency, case.diagnosis) == (Decimal("5.00"), "EUR", "transient")
