@@ -36,21 +36,15 @@ POSTINGS = """
     JOIN settlements_feerule rule ON rule.id = resolution.rule_id
     WHERE signature.entity_id = %(entity)s
 """
-EXPORTED = """
+BOOKED = """
+    SELECT version.settlement_id, booked.month, booked.number, journal.id, journal.default_leg_lines,
+           journal.default_leg_amount, line.account_id, line.tax_code_id, line.label, line.credit - line.debit
     FROM settlements_settlementversion version
     JOIN settlements_settlementjournal booked ON booked.version_id = version.id
     JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state = 'exported'
-"""
-OF_THESE = "WHERE version.settlement_id = ANY(%(settlements)s)"
-BOOKED_MONTHS = f"""
-    SELECT version.settlement_id, booked.month, max(booked.number),
-           (array_agg(journal.id ORDER BY booked.number DESC))[1],
-           sum(journal.default_leg_lines)::bigint, sum(journal.default_leg_amount)
-    {EXPORTED} {OF_THESE} GROUP BY 1, 2
-"""
-BOOKED_LINES = f"""
-    SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label, sum(line.credit - line.debit)
-    {EXPORTED} JOIN ledger_journalline line ON line.journal_id = journal.id {OF_THESE} GROUP BY 1, 2, 3, 4, 5
+    JOIN ledger_journalline line ON line.journal_id = journal.id
+    WHERE version.settlement_id = ANY(%(settlements)s)
+    ORDER BY booked.number
 """
 STANDING = """
     SELECT journal.key, journal.id, journal.state, journal.period, journal.lines_hash, booked.parts_hash, booked.version_id,
@@ -139,16 +133,22 @@ def read(
             books=books,
             cells=cells,
             postings=postings,
-            booked=_booked(books, rows(BOOKED_MONTHS), rows(BOOKED_LINES)),
+            booked=_booked(books, rows(BOOKED)),
             standing={key: Standing(*row) for key, *row in rows(STANDING)},
             locked=locked_months(entity),
         )
 
 
-def _booked(books: Books, months: list, lines: list) -> dict[tuple[int, date], Booked]:
-    found = {(settlement, month): Booked(*figures) for settlement, month, *figures in months}
-    for settlement, month, account, tax_code, label, amount in lines:
-        booked, place = found[settlement, month], place_of(account, tax_code, label, books)
+def _booked(books: Books, rows: list[tuple]) -> dict[tuple[int, date], Booked]:
+    """The rows come in the order of the journals' numbers."""
+    found: dict[tuple[int, date], Booked] = {}
+    for settlement, month, number, journal, leg_lines, leg_amount, account, tax_code, label, amount in rows:
+        booked = found.setdefault((settlement, month), Booked(0, 0))
+        if journal != booked.newest:
+            booked.number, booked.newest = number, journal
+            booked.default_leg_lines += leg_lines
+            booked.default_leg_amount += leg_amount
+        place = place_of(account, tax_code, label, books)
         booked.amounts[place] += amount
         booked.labels[place] = label
     return found

@@ -15,10 +15,9 @@ from apps.ledger.corrections import Origin, place_of, without
 from apps.ledger.models import Journal, JournalLine
 from apps.ledger.rules import Draft, Line, Part, fingerprint
 from apps.settlements.facts import Facts, is_approved
-from apps.settlements.models import JournalPart, SettlementJournal, SettlementVersion
+from apps.settlements.models import JournalPart, SettlementVersion
 
 State = Journal.State
-BATCH = 2000
 BOOKED_PARTS = """
     SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label,
            part.signature_id, part.leg, part.default_leg, sum(part.lines)::bigint, sum(part.amount)
@@ -29,6 +28,42 @@ BOOKED_PARTS = """
     JOIN settlements_journalpart part ON part.journal_line_id = line.id
     WHERE version.settlement_id = ANY(%(settlements)s)
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+WRITE_JOURNALS = """
+    WITH wanted AS (
+        SELECT * FROM unnest(
+            %s::text[], %s::text[], %s::date[], %s::date[], %s::text[], %s::bigint[], %s::text[], %s::int[], %s::numeric[],
+            %s::bigint[], %s::date[], %s::int[], %s::text[]
+        ) entry (key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
+                 version_id, month, number, parts_hash)
+    ), written AS (
+        INSERT INTO ledger_journal AS journal (
+            entity_id, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
+            approved_hash, returned)
+        SELECT %s, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount, '', ''
+        FROM wanted
+        ON CONFLICT (key) DO UPDATE SET
+            period = excluded.period, dated = excluded.dated, state = excluded.state, corrects_id = excluded.corrects_id,
+            lines_hash = excluded.lines_hash, default_leg_lines = excluded.default_leg_lines,
+            default_leg_amount = excluded.default_leg_amount, built_at = statement_timestamp()
+        RETURNING key, id
+    ), linked AS (
+        INSERT INTO settlements_settlementjournal (version_id, journal_id, month, number, parts_hash)
+        SELECT version_id, id, month, number, parts_hash FROM wanted JOIN written USING (key)
+        ON CONFLICT (journal_id) DO UPDATE SET version_id = excluded.version_id, parts_hash = excluded.parts_hash
+    )
+    SELECT key, id FROM written
+"""
+REGROUP = """
+    WITH entry AS (
+        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::numeric[], %s::bigint[], %s::text[])
+            entry (journal_id, default_leg_lines, default_leg_amount, version_id, parts_hash)
+    ), journals AS (
+        UPDATE ledger_journal SET default_leg_lines = entry.default_leg_lines, default_leg_amount = entry.default_leg_amount
+        FROM entry WHERE id = journal_id
+    )
+    UPDATE settlements_settlementjournal booked SET version_id = entry.version_id, parts_hash = entry.parts_hash
+    FROM entry WHERE booked.journal_id = entry.journal_id
 """
 WRITE_LINES = """
     INSERT INTO ledger_journalline (journal_id, number, account_id, label, tax_code_id, debit, credit)
@@ -123,6 +158,8 @@ def _take_back(facts: Facts, keys: Sequence[str], because: str) -> None:
 
 def _drop(facts: Facts, keys: Sequence[str]) -> None:
     """Nothing is left to book in them. One that was in a voided batch stays, empty: its batch goes on naming it."""
+    if not keys:
+        return
     rows = [facts.standing[key] for key in keys]
     kept = [row.id for row in rows if row.left_once]
     JournalPart.objects.filter(journal_line__journal__in=[row.id for row in rows]).delete()
@@ -134,46 +171,41 @@ def _drop(facts: Facts, keys: Sequence[str]) -> None:
 def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
     if not entries:
         return
-    journals = Journal.objects.bulk_create(
-        [
-            Journal(
-                entity=facts.entity,
-                key=entry.key,
-                currency=entry.version.settlement.currency,
-                period=entry.period,
-                dated=entry.dated,
-                state=State.DRAFT if entry.draft.complete else State.INCOMPLETE,
-                corrects_id=entry.corrects,
-                lines_hash=entry.lines_hash,
-                default_leg_lines=entry.draft.default_leg_lines,
-                default_leg_amount=entry.draft.default_leg_amount,
-                built_at=Now(),
-            )
-            for entry in entries
-        ],
-        batch_size=BATCH,
-        update_conflicts=True,
-        unique_fields=["key"],
-        update_fields=[
-            "period", "dated", "state", "corrects", "lines_hash", "default_leg_lines", "default_leg_amount", "built_at",
-        ],
-    )  # fmt: skip
-    _link(entries, journals)
-    rebuilt = [journal.pk for entry, journal in zip(entries, journals, strict=True) if entry.key in facts.standing]
+    rebuilt = [facts.standing[entry.key].id for entry in entries if entry.key in facts.standing]
     if rebuilt:
         JournalPart.objects.filter(journal_line__journal__in=rebuilt).delete()
         JournalLine.objects.filter(journal__in=rebuilt).delete()
-    lines = [
-        (journal.pk, number, line.account, line.label, line.tax_code, line.debit, line.credit)
-        for entry, journal in zip(entries, journals, strict=True)
-        for number, line in enumerate(entry.draft.lines, 1)
+    rows = [
+        (
+            entry.key,
+            entry.version.settlement.currency,
+            entry.period,
+            entry.dated,
+            State.DRAFT.value if entry.draft.complete else State.INCOMPLETE.value,
+            entry.corrects,
+            entry.lines_hash,
+            entry.draft.default_leg_lines,
+            entry.draft.default_leg_amount,
+            entry.version.pk,
+            entry.month,
+            entry.number,
+            entry.parts_hash,
+        )
+        for entry in entries
     ]
-    if not lines:
-        return
     with connection.cursor() as cursor:
-        cursor.execute(WRITE_LINES, [list(column) for column in zip(*lines, strict=True)])
-        ids = {(journal, number): pk for journal, number, pk in cursor.fetchall()}
-    _write_parts(facts, entries, [journal.pk for journal in journals], ids)
+        cursor.execute(WRITE_JOURNALS, [*_columns(rows), facts.entity.pk])
+        ids = dict(cursor.fetchall())
+        lines = [
+            (ids[entry.key], number, line.account, line.label, line.tax_code, line.debit, line.credit)
+            for entry in entries
+            for number, line in enumerate(entry.draft.lines, 1)
+        ]
+        if not lines:
+            return
+        cursor.execute(WRITE_LINES, _columns(lines))
+        of_line = {(journal, number): pk for journal, number, pk in cursor.fetchall()}
+    _write_parts(facts, entries, [ids[entry.key] for entry in entries], of_line)
 
 
 def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
@@ -181,34 +213,15 @@ def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
     if not entries:
         return
     ids = [facts.standing[entry.key].id for entry in entries]
-    journals = Journal.objects.in_bulk(ids)
-    for pk, entry in zip(ids, entries, strict=True):
-        journals[pk].default_leg_lines = entry.draft.default_leg_lines
-        journals[pk].default_leg_amount = entry.draft.default_leg_amount
-    Journal.objects.bulk_update(journals.values(), ["default_leg_lines", "default_leg_amount"])
-    _link(entries, [journals[pk] for pk in ids])
+    rows = [
+        (pk, entry.draft.default_leg_lines, entry.draft.default_leg_amount, entry.version.pk, entry.parts_hash)
+        for pk, entry in zip(ids, entries, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(REGROUP, _columns(rows))
     JournalPart.objects.filter(journal_line__journal__in=ids).delete()
-    rows = JournalLine.objects.filter(journal__in=ids).values_list("journal", "number", "pk")
-    _write_parts(facts, entries, ids, {(journal, number): pk for journal, number, pk in rows})
-
-
-def _link(entries: Sequence[Entry], journals: Sequence[Journal]) -> None:
-    SettlementJournal.objects.bulk_create(
-        [
-            SettlementJournal(
-                version=entry.version,
-                journal=journal,
-                month=entry.month,
-                number=entry.number,
-                parts_hash=entry.parts_hash,
-            )
-            for entry, journal in zip(entries, journals, strict=True)
-        ],
-        batch_size=BATCH,
-        update_conflicts=True,
-        unique_fields=["journal"],
-        update_fields=["version", "parts_hash"],
-    )
+    lines = JournalLine.objects.filter(journal__in=ids).values_list("journal", "number", "pk")
+    _write_parts(facts, entries, ids, {(journal, number): pk for journal, number, pk in lines})
 
 
 def _write_parts(
@@ -224,7 +237,12 @@ def _write_parts(
     ]
     if rows:
         with connection.cursor() as cursor:
-            cursor.execute(WRITE_PARTS, [list(column) for column in zip(*rows, strict=True)])
+            cursor.execute(WRITE_PARTS, _columns(rows))
+
+
+def _columns(rows: Sequence[tuple]) -> list[list]:
+    """One array a column, as unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _parts(facts: Facts, entry: Entry, line: Line, booked: dict) -> Iterable[Part]:
