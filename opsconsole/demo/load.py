@@ -25,7 +25,8 @@ from apps.ledger.models import Account, TaxClass
 from apps.settlements.charts import apply_chart
 from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
-from opsconsole.demo.people import BRACKENFOLD, COMPANIES, MARTA, PEOPLE, PRIYA, Company, Person
+from opsconsole.demo.books import keep_books
+from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, MARTA, PEOPLE, PRIYA, Company, Person
 from opsconsole.demo.story import Download, leg_files, lost_leg_file, settlement_files
 
 LOADED = "demo.loaded"
@@ -54,6 +55,7 @@ def load(say: Callable[[str], None]) -> bool:
     say("What people did")
     _lose_a_worker(_stored(lost_leg_file(), entities, people[PRIYA]))
     _work(home, priya=people[PRIYA], marta=people[MARTA])
+    keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")
     return True
 

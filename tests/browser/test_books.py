@@ -57,15 +57,15 @@ def test_journals_leave_once_and_what_changes_afterwards_leaves_as_the_differenc
     tick(marta, "approved", OCTOBER, NOVEMBER)
     marta.get_by_role("button", name="Export ticked").click()
     marta.get_by_label("Format").select_option(label="Xero manual journals")
-    press(marta, "Export 2 journals as batch 1", scripts, shows="*Narration")
-    expect(marta.get_by_role("heading", level=1)).to_have_text("2 journals left in batch 1")
+    press(marta, "Export 2 journals as batch 2", scripts, shows="*Narration")
+    expect(marta.get_by_role("heading", level=1)).to_have_text("2 journals left in batch 2")
 
     downloads = []
     for page in (marta, priya):
         page.goto("/exports/")
-        page.get_by_role("link", name="Batch 1").click()
+        page.get_by_role("link", name="Batch 2").click()
         with page.expect_download() as download:
-            page.get_by_role("link", name="Download opsconsole-xero-0001.csv").click()
+            page.get_by_role("link", name="Download opsconsole-xero-0002.csv").click()
         downloads.append(download.value.path().read_bytes())
     assert downloads[0] == downloads[1]
     assert downloads[0].startswith(b"*Narration,*Date,")
@@ -92,7 +92,7 @@ def test_journals_leave_once_and_what_changes_afterwards_leaves_as_the_differenc
     expect(marta.get_by_role("heading", level=1)).to_contain_text("is approved")
     marta.get_by_role("link", name="Export…").click()
     marta.get_by_label("Format").select_option(label="Generic CSV")
-    press(marta, "Export the October 2026 journal as batch 2", scripts, shows="journal,settlement,period")
+    press(marta, "Export the October 2026 journal as batch 3", scripts, shows="journal,settlement,period")
     expect(marta.locator("main")).to_contain_text(CORRECTION)
     expect(marta.locator("main")).to_contain_text(f"Corrects {OCTOBER}")
     marta.goto(f"/settlements/{UK_4.number}/")
