@@ -18,7 +18,9 @@ complete = st.builds(
     replace,
     portions,
     leg=st.sampled_from(["", "GB>GB", "GB>DE"]),
-    posting=st.sampled_from([Posting(4000), Posting(1200), Posting(1210), Posting(2201), Posting(5110, SELLING), Posting(5110, FBA)]),
+    posting=st.sampled_from(
+        [Posting(4000), Posting(1200), Posting(1210), Posting(2201), Posting(5110, SELLING), Posting(5110, FBA)]
+    ),
 )
 
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connections, transaction

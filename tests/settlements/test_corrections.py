@@ -1,4 +1,4 @@
-"""After the export only the difference is booked, in the first open month; before it, an approval ends when its journal changes."""
+"""After the export only the difference is booked, in the first open month; before it, an approval ends with a change."""
 
 from collections import defaultdict
 from datetime import date
