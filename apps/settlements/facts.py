@@ -42,16 +42,19 @@ BOOKED = """
     FROM settlements_settlementversion version
     JOIN settlements_settlementjournal booked ON booked.version_id = version.id
     JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state = 'exported'
+         AND journal.id <> ALL(%(given_back)s)
     JOIN ledger_journalline line ON line.journal_id = journal.id
     WHERE version.settlement_id = ANY(%(settlements)s)
     ORDER BY booked.number
 """
 STANDING = """
-    SELECT journal.key, journal.id, journal.state, journal.period, journal.lines_hash, booked.parts_hash, booked.version_id,
-           version.settlement_id, EXISTS (SELECT FROM ledger_batchjournal left_once WHERE left_once.journal_id = journal.id)
+    SELECT journal.key, journal.id, CASE journal.state WHEN 'exported' THEN 'approved' ELSE journal.state END,
+           journal.period, journal.lines_hash, booked.parts_hash, booked.version_id, version.settlement_id, EXISTS (
+               SELECT FROM ledger_batchjournal left_once WHERE left_once.journal_id = journal.id)
     FROM settlements_settlementversion version
     JOIN settlements_settlementjournal booked ON booked.version_id = version.id
-    JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state <> 'exported'
+    JOIN ledger_journal journal ON journal.id = booked.journal_id
+         AND (journal.state <> 'exported' OR journal.id = ANY(%(given_back)s))
     WHERE version.settlement_id = ANY(%(settlements)s)
 """
 
@@ -104,15 +107,26 @@ class Facts:
 
 
 def read(
-    entity: Entity, versions: Collection[SettlementVersion], *, settlements: Collection[int] = (), cuts: Iterable[date] = ()
+    entity: Entity,
+    versions: Collection[SettlementVersion],
+    *,
+    settlements: Collection[int] = (),
+    cuts: Iterable[date] = (),
+    given_back: Collection[int] = (),
 ) -> Facts:
     """The facts about these versions' settlements, and of further `settlements` (ids) what was booked of them.
 
     `cuts` are days on which rules that are only proposed begin or end: what posts otherwise from then on is kept apart.
+    `given_back` are ids of exported journals that count as approved: what voiding their batch would make them.
     """
     books = books_of(entity)
     settlement_ids = sorted({*settlements, *(version.settlement_id for version in versions)})
-    asked = {"entity": entity.pk, "versions": [version.pk for version in versions], "settlements": settlement_ids}
+    asked = {
+        "entity": entity.pk,
+        "versions": [version.pk for version in versions],
+        "settlements": settlement_ids,
+        "given_back": list(given_back),
+    }
     with connection.cursor() as cursor:
 
         def rows(statement: str, **more) -> list[tuple]:

@@ -15,7 +15,8 @@ from apps.ledger.periods import locked_months
 from apps.settlements import causes
 from apps.settlements.approval import check_may
 from apps.settlements.exports import record, record_each
-from apps.settlements.journals import rebuild
+from apps.settlements.facts import read
+from apps.settlements.journals import buildable, compute, rebuild
 from apps.settlements.models import SettlementJournal
 from apps.settlements.resolutions import lock_mapping
 
@@ -32,36 +33,44 @@ class Change:
 
 
 def preview_void(*, batch: ExportBatch, actor: User) -> Plan:
-    """What voiding does, found by doing it and taking it back: `changes` are of every journal of its settlements."""
-    with transaction.atomic():
-        before = _of_settlements(batch)
-        _void(batch, "–", actor)
-        after = {journal.key: journal for journal in _of_settlements(batch).values() if journal.lines_hash}
-        transaction.set_rollback(True)
+    """What voiding would do to every journal of its settlements (`changes`), computed without doing it."""
+    given_back = _given_back(batch, actor)
+    after = _after(batch, given_back)
+    journals = {journal.pk: journal for journal in Journal.objects.filter(pk__in=after).order_by("key")}
     changes = [
-        Change(
-            journal=journal,
-            before=journal.get_state_display(),
-            after=after[key].get_state_display() if key in after else "Gone: nothing is left to book in it",
-        )
-        for key, journal in before.items()
-        if journal.lines_hash and (key not in after or after[key].state != journal.state)
+        Change(journal=journal, before=journal.get_state_display(), after=after[pk])
+        for pk, journal in journals.items()
+        if after[pk] != journal.get_state_display()
     ]
-    count = batch.journals.count()
+    count = len(given_back)
     return Plan(
         effect=f"Void batch {batch.number}",
         says=(
             f"Gives {count} journal{'s' if count > 1 else ''} back as approved and keeps the file, marked as void. "
             "Take them out of the books where you imported the file."
         ),
-        digest=digest(
-            "void",
-            batch.pk,
-            actor.pk,
-            *[(key, journal.state, journal.lines_hash) for key, journal in sorted(after.items())],
-        ),
+        digest=digest("void", batch.pk, actor.pk, *[(each.journal.pk, each.before, each.after) for each in changes]),
         detail={"changes": changes},
     )
+
+
+def _after(batch: ExportBatch, given_back: list[Journal]) -> dict[int, str]:
+    """Id of each journal that has not left, or comes back -> its state then, in words."""
+    settlements = set(
+        SettlementJournal.objects.filter(journal__in=given_back).values_list("version__settlement", flat=True)
+    )
+    taken = buildable(batch.entity).filter(settlement__in=settlements)
+    facts = read(batch.entity, list(taken), settlements=settlements, given_back=[journal.pk for journal in given_back])
+    entries = {entry.key: entry for payout in compute(facts) for entry in payout.entries}
+    found = {}
+    for key, standing in facts.standing.items():
+        if key not in entries:
+            found[standing.id] = "Gone: nothing is left to book in it"
+        elif entries[key].lines_hash == standing.lines_hash:
+            found[standing.id] = State(standing.state).label
+        else:
+            found[standing.id] = (State.DRAFT if entries[key].draft.complete else State.INCOMPLETE).label
+    return found
 
 
 @transaction.atomic
@@ -78,22 +87,9 @@ def void_batch(*, batch: ExportBatch, reason: str, actor: User) -> ExportBatch:
 
 
 def _void(batch: ExportBatch, reason: str, actor: User) -> ExportBatch:
-    check_may(actor, EXPORT_JOURNALS, batch.entity)
     lock_mapping(batch.entity_id)
     batch = ExportBatch.objects.select_related("entity", "voided_by").get(pk=batch.pk)
-    if batch.voided_at:
-        raise Refused(f"{batch.voided_by} voided batch {batch.number} already.", code="voided")
-    given_back = list(Journal.objects.filter(batches__batch=batch))
-    locked = locked_months(batch.entity)
-    for journal in given_back:
-        if journal.period in locked:
-            raise Refused(f"{journal.period:%B %Y} is locked.", code="locked")
-    later = BatchJournal.objects.filter(journal__corrects__in=given_back, live=True).exclude(batch=batch)
-    if first := later.select_related("batch", "journal__corrects").order_by("-batch__number").first():
-        raise Refused(
-            f"Void batch {first.batch.number} first: {first.journal.key} in it corrects {first.journal.corrects.key}.",
-            code="corrected-later",
-        )
+    given_back = _given_back(batch, actor)
     batch.journals.update(live=False)
     batch.voided_by, batch.voided_at, batch.void_reason = actor, timezone.now(), reason
     batch.save(update_fields=["voided_by", "voided_at", "void_reason"])
@@ -105,8 +101,20 @@ def _void(batch: ExportBatch, reason: str, actor: User) -> ExportBatch:
     return batch
 
 
-def _of_settlements(batch: ExportBatch) -> dict[str, Journal]:
-    """Key -> each journal of the settlements that the batch is about."""
-    settlements = SettlementJournal.objects.filter(journal__batches__batch=batch).values("version__settlement")
-    rows = Journal.objects.filter(of_settlement__version__settlement__in=settlements)
-    return {journal.key: journal for journal in rows.order_by("key")}
+def _given_back(batch: ExportBatch, actor: User) -> list[Journal]:
+    """Its journals, where it can be voided. Refused in words where it cannot."""
+    check_may(actor, EXPORT_JOURNALS, batch.entity)
+    if batch.voided_at:
+        raise Refused(f"{batch.voided_by} voided batch {batch.number} already.", code="voided")
+    found = list(Journal.objects.filter(batches__batch=batch))
+    locked = locked_months(batch.entity)
+    for journal in found:
+        if journal.period in locked:
+            raise Refused(f"{journal.period:%B %Y} is locked.", code="locked")
+    later = BatchJournal.objects.filter(journal__corrects__in=found, live=True).exclude(batch=batch)
+    if first := later.select_related("batch", "journal__corrects").order_by("-batch__number").first():
+        raise Refused(
+            f"Void batch {first.batch.number} first: {first.journal.key} in it corrects {first.journal.corrects.key}.",
+            code="corrected-later",
+        )
+    return found
