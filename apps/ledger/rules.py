@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from typing import NamedTuple
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
@@ -230,21 +231,24 @@ def fingerprint(period: date, dated: date, lines: Iterable[Line]) -> str:
 
 def _month(month: date, portions: list[Portion], books: Books, round_half_up: Rounding) -> Draft:
     draft = Draft(period=month, dated=month_end(month), lines=[])
-    lines: dict[tuple, Line] = {}
+    lines: dict[Spot, Line] = {}
     parts: dict[tuple, Part] = {}
+    decided: dict[tuple, TaxDecision] = {}
     for portion in portions:
-        tax = _tax(portion, books)
-        key, line = _place(portion, tax, books)
-        line = lines.setdefault(key, line)
+        tax = _tax(portion, books, decided)
+        spot = _spot(portion, tax, books)
+        if spot not in lines:
+            lines[spot] = spot.line()
+        line = lines[spot]
         default_taken = tax is not None and tax.default_taken
-        part_key = (key, portion.cause, portion.leg, default_taken)
+        part_key = (spot, portion.cause, portion.leg, default_taken)
         if part_key not in parts:
             parts[part_key] = Part(portion.cause, portion.leg, default_taken)
             line.parts.append(parts[part_key])
-        part = parts[part_key]
+        part, amount = parts[part_key], portion.amount
         part.lines += portion.lines
-        part.amount += portion.amount
-        line.amount += portion.amount
+        part.amount += amount
+        line.amount += amount
         if default_taken:
             draft.default_leg_lines += portion.lines
             draft.default_leg_amount += portion.credit + portion.debit
@@ -253,40 +257,52 @@ def _month(month: date, portions: list[Portion], books: Books, round_half_up: Ro
     return draft
 
 
-def _tax(portion: Portion, books: Books) -> TaxDecision | None:
+def _tax(portion: Portion, books: Books, decided: dict[tuple, TaxDecision]) -> TaxDecision | None:
     if portion.posting is None or portion.posting.tax_class is None:
         return None
-    return books.tax_classes[portion.posting.tax_class].decide(portion.leg, portion.day)
+    asked = (portion.posting.tax_class, portion.leg, portion.day)
+    if asked not in decided:
+        decided[asked] = books.tax_classes[portion.posting.tax_class].decide(portion.leg, portion.day)
+    return decided[asked]
 
 
-def _place(portion: Portion, tax: TaxDecision | None, books: Books) -> tuple[tuple, Line]:
-    """The line that a portion belongs to, still empty, and its key: account, tax code, what else keeps lines apart."""
+class Spot(NamedTuple):
+    """The line that a portion belongs to. `cause` and `missing_tax` keep lines without an account apart."""
+
+    account: int | None
+    tax_code: int | None
+    label: str
+    cause: int | None = None
+    missing_tax: str = ""
+
+    def line(self) -> Line:
+        return Line(self.account, self.label, self.tax_code, self.missing_tax)
+
+
+def _spot(portion: Portion, tax: TaxDecision | None, books: Books) -> Spot:
     if portion.posting is None:
-        return (None, None, portion.cause), Line(None, f"No account: {portion.label}")
+        return Spot(None, None, f"No account: {portion.label}", cause=portion.cause)
     if tax and tax.code is None:
         name = books.tax_classes[portion.posting.tax_class].name
-        subject = tax_subject(name, tax.leg)
-        return (None, None, subject), Line(None, f"No tax code: {name}, {tax.leg}", missing_tax=subject)
-    account, code = portion.posting.account, tax.code if tax else None
+        return Spot(None, None, f"No tax code: {name}, {tax.leg}", missing_tax=tax_subject(name, tax.leg))
+    account = portion.posting.account
     label = books.names[account]
     if books.has_role(account, RESERVE):
         label = "Reserve, given back" if portion.amount > 0 else "Reserve, kept"
     elif books.has_role(account, CLEARING):
         label = EARLIER_BALANCES  # beside the payout itself, which has a line of its own
-    return (account, code, label), Line(account, label, code)
+    return Spot(account, tax.code if tax else None, label)
 
 
-def _take_tax_out(lines: dict[tuple, Line], books: Books, round_half_up: Rounding) -> None:
+def _take_tax_out(lines: dict[Spot, Line], books: Books, round_half_up: Rounding) -> None:
     """Leave the net on each taxed line and put all tax of one account on one line."""
     for line in list(lines.values()):
         code = books.tax_codes[line.tax_code] if line.tax_code is not None else None
         if code is None or code.account is None or not code.rate:
             continue
         line.amount, tax = split_tax(line.amount, code.rate, round_half_up)
-        collected = lines.setdefault(
-            (code.account, None, books.names[code.account]), Line(code.account, books.names[code.account])
-        )
-        collected.amount += tax
+        spot = Spot(code.account, None, books.names[code.account])
+        lines.setdefault(spot, spot.line()).amount += tax
 
 
 def _role_line(role: str, amount: Decimal, books: Books) -> Line:

@@ -1,7 +1,7 @@
 """What journals are computed from, read once: roll-ups, what maps them, what has left, what stands open, what is locked."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -12,14 +12,21 @@ from django.db import connection
 
 from apps.core.models import Entity
 from apps.ledger.corrections import Booked, place_of
-from apps.ledger.models import Account, Journal
-from apps.ledger.models import TaxClass as TaxClassRow
-from apps.ledger.models import TaxCode as TaxCodeRow
-from apps.ledger.models import TaxRule as TaxRuleRow
-from apps.ledger.periods import locked_months
+from apps.ledger.models import Journal
 from apps.ledger.rules import Books, Posting, TaxClass, TaxCode, TaxRule
 from apps.settlements.models import FeeSignature, SettlementVersion
 from apps.settlements.rules import Span
+
+ACCOUNTS = "SELECT id, name, code, role FROM ledger_account WHERE entity_id = %(entity)s"
+TAX_CODES = "SELECT id, name, rate, account_id FROM ledger_taxcode WHERE entity_id = %(entity)s"
+TAX_CLASSES = "SELECT id, name, default_leg FROM ledger_taxclass WHERE entity_id = %(entity)s"
+TAX_RULES = """
+    SELECT rule.tax_class_id, rule.leg, lower(rule.period), upper(rule.period), rule.tax_code_id
+    FROM ledger_taxrule rule JOIN ledger_taxclass class ON class.id = rule.tax_class_id
+    WHERE class.entity_id = %(entity)s
+    ORDER BY rule.leg, rule.period
+"""
+LOCKED = "SELECT month FROM ledger_periodlock WHERE entity_id = %(entity)s AND unlocked_at IS NULL"
 
 # Cut by month and wherever a rule begins or ends, each group has one account and one tax code, and days cost nothing.
 CELLS = """
@@ -119,7 +126,6 @@ def read(
     `cuts` are days on which rules that are only proposed begin or end: what posts otherwise from then on is kept apart.
     `given_back` are ids of exported journals that count as approved: what voiding their batch would make them.
     """
-    books = books_of(entity)
     settlement_ids = sorted({*settlements, *(version.settlement_id for version in versions)})
     asked = {
         "entity": entity.pk,
@@ -133,6 +139,7 @@ def read(
             cursor.execute(statement, asked | more)
             return cursor.fetchall()
 
+        books = _books(rows)
         postings: dict[int, list[tuple[Span, Posting]]] = defaultdict(list)
         days = {*cuts, *books.tax_days}
         for signature, since, until, account, tax_class in rows(POSTINGS):
@@ -149,7 +156,7 @@ def read(
             postings=postings,
             booked=_booked(books, rows(BOOKED)),
             standing={key: Standing(*row) for key, *row in rows(STANDING)},
-            locked=locked_months(entity),
+            locked=frozenset(month for (month,) in rows(LOCKED)),
         )
 
 
@@ -168,20 +175,17 @@ def _booked(books: Books, rows: list[tuple]) -> dict[tuple[int, date], Booked]:
     return found
 
 
-def books_of(entity: Entity) -> Books:
+def _books(rows: Callable[[str], list[tuple]]) -> Books:
     """What the company's journals are built with: accounts, roles, tax."""
-    accounts = Account.objects.filter(entity=entity).values_list("pk", "name", "code", "role")
+    accounts, codes = rows(ACCOUNTS), rows(TAX_CODES)
     rules: dict[int, list[TaxRule]] = defaultdict(list)
-    in_force = TaxRuleRow.objects.filter(tax_class__entity=entity).order_by("leg", "period")
-    for tax_class, leg, period, code in in_force.values_list("tax_class", "leg", "period", "tax_code"):
-        rules[tax_class].append(TaxRule(leg, period.lower, period.upper, code))
-    classes = TaxClassRow.objects.filter(entity=entity).values_list("pk", "name", "default_leg")
-    codes = TaxCodeRow.objects.filter(entity=entity).values_list("pk", "name", "rate", "account")
+    for tax_class, *rule in rows(TAX_RULES):
+        rules[tax_class].append(TaxRule(*rule))
     return Books(
         names={pk: name for pk, name, _, _ in accounts},
         codes={pk: code for pk, _, code, _ in accounts},
         roles={role: pk for pk, _, _, role in accounts if role},
-        tax_classes={pk: TaxClass(pk, name, leg, tuple(rules[pk])) for pk, name, leg in classes},
+        tax_classes={pk: TaxClass(pk, name, leg, tuple(rules[pk])) for pk, name, leg in rows(TAX_CLASSES)},
         tax_codes={pk: TaxCode(pk, name, rate, account) for pk, name, rate, account in codes},
     )
 

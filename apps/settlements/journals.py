@@ -136,12 +136,13 @@ def rebuild(version_ids: Collection[int], *, because: str) -> None:
     `because` says what changed, for people: an approved journal that changes goes back to draft with these words. What has
     left is never touched: the difference becomes a journal of its own. What is the same already is not written.
     """
-    concerned: dict[Entity, set[int]] = defaultdict(set)
-    versions = SettlementVersion.objects.filter(pk__in=version_ids).select_related("settlement__entity")
-    for version in versions.order_by("settlement__entity"):
-        concerned[version.settlement.entity].add(version.settlement_id)
-    for entity, settlements in concerned.items():
-        lock_mapping(entity.pk)
+    concerned: dict[int, set[int]] = defaultdict(set)
+    versions = SettlementVersion.objects.filter(pk__in=version_ids)
+    for entity_id, settlement in versions.values_list("settlement__entity", "settlement"):
+        concerned[entity_id].add(settlement)
+    for entity_id, settlements in sorted(concerned.items()):
+        lock_mapping(entity_id)
+        entity = Entity.objects.get(pk=entity_id)
         taken = list(buildable(entity).filter(settlement__in=settlements))
         facts = read_facts.read(entity, taken, settlements=settlements)
         write(facts, [entry for payout in compute(facts) for entry in payout.entries], because)
