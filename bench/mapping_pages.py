@@ -32,12 +32,15 @@ from apps.settlements.rule_versions import undo_rule  # noqa: E402
 
 CHUNK = 1 << 20
 FEES = {"many": "Commission", "few": "PilotProgrammeFee000"}
+# Materialized, so that the planner hashes the few accounts: left alone it may look each cell up in a GiST index.
 PLAIN_SUM = """
-    SELECT cell.version_id, date_trunc('month', cell.day), rule.account_id, sum(cell.credit - cell.debit)
+    WITH posting AS MATERIALIZED (
+        SELECT resolution.signature_id, resolution.period, rule.account_id
+        FROM settlements_resolution resolution JOIN settlements_feerule rule ON rule.id = resolution.rule_id
+    )
+    SELECT cell.version_id, date_trunc('month', cell.day::timestamp), posting.account_id, sum(cell.credit - cell.debit)
     FROM settlements_rollup cell
-    LEFT JOIN settlements_resolution resolution
-        ON resolution.signature_id = cell.signature_id AND resolution.period @> cell.day
-    LEFT JOIN settlements_feerule rule ON rule.id = resolution.rule_id
+    JOIN posting ON posting.signature_id = cell.signature_id AND posting.period @> cell.day
     WHERE cell.version_id = ANY(%s)
     GROUP BY 1, 2, 3
 """
