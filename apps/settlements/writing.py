@@ -14,66 +14,11 @@ from apps.core.models import AuditEntry
 from apps.ledger.corrections import Origin, place_of, without
 from apps.ledger.models import Journal, JournalLine
 from apps.ledger.rules import Draft, Line, Part, fingerprint
+from apps.settlements import statements
 from apps.settlements.facts import Facts, is_approved
 from apps.settlements.models import JournalPart, SettlementVersion
 
 State = Journal.State
-BOOKED_PARTS = """
-    SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label,
-           part.signature_id, part.leg, part.default_leg, sum(part.lines)::bigint, sum(part.amount)
-    FROM settlements_settlementversion version
-    JOIN settlements_settlementjournal booked ON booked.version_id = version.id
-    JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state = 'exported'
-    JOIN ledger_journalline line ON line.journal_id = journal.id AND line.account_id = ANY(%(accounts)s)
-    JOIN settlements_journalpart part ON part.journal_line_id = line.id
-    WHERE version.settlement_id = ANY(%(settlements)s)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-"""
-WRITE_JOURNALS = """
-    WITH wanted AS (
-        SELECT * FROM unnest(
-            %s::text[], %s::text[], %s::date[], %s::date[], %s::text[], %s::bigint[], %s::text[], %s::int[], %s::numeric[],
-            %s::bigint[], %s::date[], %s::int[], %s::text[]
-        ) entry (key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
-                 version_id, month, number, parts_hash)
-    ), written AS (
-        INSERT INTO ledger_journal AS journal (
-            entity_id, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
-            approved_hash, returned)
-        SELECT %s, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount, '', ''
-        FROM wanted
-        ON CONFLICT (key) DO UPDATE SET
-            period = excluded.period, dated = excluded.dated, state = excluded.state, corrects_id = excluded.corrects_id,
-            lines_hash = excluded.lines_hash, default_leg_lines = excluded.default_leg_lines,
-            default_leg_amount = excluded.default_leg_amount, built_at = statement_timestamp()
-        RETURNING key, id
-    ), linked AS (
-        INSERT INTO settlements_settlementjournal (version_id, journal_id, month, number, parts_hash)
-        SELECT version_id, id, month, number, parts_hash FROM wanted JOIN written USING (key)
-        ON CONFLICT (journal_id) DO UPDATE SET version_id = excluded.version_id, parts_hash = excluded.parts_hash
-    )
-    SELECT key, id FROM written
-"""
-REGROUP = """
-    WITH entry AS (
-        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::numeric[], %s::bigint[], %s::text[])
-            entry (journal_id, default_leg_lines, default_leg_amount, version_id, parts_hash)
-    ), journals AS (
-        UPDATE ledger_journal SET default_leg_lines = entry.default_leg_lines, default_leg_amount = entry.default_leg_amount
-        FROM entry WHERE id = journal_id
-    )
-    UPDATE settlements_settlementjournal booked SET version_id = entry.version_id, parts_hash = entry.parts_hash
-    FROM entry WHERE booked.journal_id = entry.journal_id
-"""
-WRITE_LINES = """
-    INSERT INTO ledger_journalline (journal_id, number, account_id, label, tax_code_id, debit, credit)
-    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[])
-    RETURNING journal_id, number, id
-"""
-WRITE_PARTS = """
-    INSERT INTO settlements_journalpart (journal_line_id, signature_id, leg, default_leg, lines, amount)
-    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::boolean[], %s::bigint[], %s::numeric[])
-"""
 NOT_APPROVED = {"state": State.DRAFT, "approved_hash": "", "approved_by": None, "approved_at": None}
 
 
@@ -194,7 +139,7 @@ def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
         for entry in entries
     ]
     with connection.cursor() as cursor:
-        cursor.execute(WRITE_JOURNALS, [*_columns(rows), facts.entity.pk])
+        cursor.execute(statements.WRITE_JOURNALS, [*_columns(rows), facts.entity.pk])
         ids = dict(cursor.fetchall())
         lines = [
             (ids[entry.key], number, line.account, line.label, line.tax_code, line.debit, line.credit)
@@ -203,7 +148,7 @@ def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
         ]
         if not lines:
             return
-        cursor.execute(WRITE_LINES, _columns(lines))
+        cursor.execute(statements.WRITE_LINES, _columns(lines))
         of_line = {(journal, number): pk for journal, number, pk in cursor.fetchall()}
     _write_parts(facts, entries, [ids[entry.key] for entry in entries], of_line)
 
@@ -218,7 +163,7 @@ def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
         for pk, entry in zip(ids, entries, strict=True)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(REGROUP, _columns(rows))
+        cursor.execute(statements.REGROUP, _columns(rows))
     JournalPart.objects.filter(journal_line__journal__in=ids).delete()
     lines = JournalLine.objects.filter(journal__in=ids).values_list("journal", "number", "pk")
     _write_parts(facts, entries, ids, {(journal, number): pk for journal, number, pk in lines})
@@ -237,7 +182,7 @@ def _write_parts(
     ]
     if rows:
         with connection.cursor() as cursor:
-            cursor.execute(WRITE_PARTS, _columns(rows))
+            cursor.execute(statements.WRITE_PARTS, _columns(rows))
 
 
 def _columns(rows: Sequence[tuple]) -> list[list]:
@@ -262,7 +207,7 @@ def _booked_parts(facts: Facts, corrections: Sequence[Entry]) -> dict[tuple[int,
         "accounts": sorted({line.account for entry in corrections for line in entry.draft.lines if line.account}),
     }
     with connection.cursor() as cursor:
-        cursor.execute(BOOKED_PARTS, asked)
+        cursor.execute(statements.BOOKED_PARTS, asked)
         for settlement, month, account, tax_code, label, *origin, lines, amount in cursor.fetchall():
             key = (place_of(account, tax_code, label, facts.books), *origin)
             had_lines, had = found[settlement, month].get(key, (0, Decimal(0)))

@@ -1,0 +1,58 @@
+"""SQL that writes journals in bulk. Rows come as one array a column."""
+
+BOOKED_PARTS = """
+    SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label,
+           part.signature_id, part.leg, part.default_leg, sum(part.lines)::bigint, sum(part.amount)
+    FROM settlements_settlementversion version
+    JOIN settlements_settlementjournal booked ON booked.version_id = version.id
+    JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state = 'exported'
+    JOIN ledger_journalline line ON line.journal_id = journal.id AND line.account_id = ANY(%(accounts)s)
+    JOIN settlements_journalpart part ON part.journal_line_id = line.id
+    WHERE version.settlement_id = ANY(%(settlements)s)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+WRITE_JOURNALS = """
+    WITH wanted AS (
+        SELECT * FROM unnest(
+            %s::text[], %s::text[], %s::date[], %s::date[], %s::text[], %s::bigint[], %s::text[], %s::int[], %s::numeric[],
+            %s::bigint[], %s::date[], %s::int[], %s::text[]
+        ) entry (key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
+                 version_id, month, number, parts_hash)
+    ), written AS (
+        INSERT INTO ledger_journal AS journal (
+            entity_id, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
+            approved_hash, returned)
+        SELECT %s, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount, '', ''
+        FROM wanted
+        ON CONFLICT (key) DO UPDATE SET
+            period = excluded.period, dated = excluded.dated, state = excluded.state, corrects_id = excluded.corrects_id,
+            lines_hash = excluded.lines_hash, default_leg_lines = excluded.default_leg_lines,
+            default_leg_amount = excluded.default_leg_amount, built_at = statement_timestamp()
+        RETURNING key, id
+    ), linked AS (
+        INSERT INTO settlements_settlementjournal (version_id, journal_id, month, number, parts_hash)
+        SELECT version_id, id, month, number, parts_hash FROM wanted JOIN written USING (key)
+        ON CONFLICT (journal_id) DO UPDATE SET version_id = excluded.version_id, parts_hash = excluded.parts_hash
+    )
+    SELECT key, id FROM written
+"""
+REGROUP = """
+    WITH entry AS (
+        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::numeric[], %s::bigint[], %s::text[])
+            entry (journal_id, default_leg_lines, default_leg_amount, version_id, parts_hash)
+    ), journals AS (
+        UPDATE ledger_journal SET default_leg_lines = entry.default_leg_lines, default_leg_amount = entry.default_leg_amount
+        FROM entry WHERE id = journal_id
+    )
+    UPDATE settlements_settlementjournal booked SET version_id = entry.version_id, parts_hash = entry.parts_hash
+    FROM entry WHERE booked.journal_id = entry.journal_id
+"""
+WRITE_LINES = """
+    INSERT INTO ledger_journalline (journal_id, number, account_id, label, tax_code_id, debit, credit)
+    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[])
+    RETURNING journal_id, number, id
+"""
+WRITE_PARTS = """
+    INSERT INTO settlements_journalpart (journal_line_id, signature_id, leg, default_leg, lines, amount)
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::boolean[], %s::bigint[], %s::numeric[])
+"""
