@@ -25,7 +25,7 @@ from apps.exceptions.types import Action, Plan
 
 DIAGNOSIS_SAYS = {
     "structural": "Retrying cannot help. A person must act.",
-    "transient": "It retries by itself.",
+    "transient": "It may end by itself.",
     "unknown": "We do not know, and say so.",
 }
 

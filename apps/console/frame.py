@@ -15,10 +15,13 @@ from apps.exceptions.models import State, Tally
 
 @dataclass(frozen=True)
 class Place:
+    """`also` is another address below which one is in this place too."""
+
     label: str
     url: str
     count: int | None = None
     alert: bool = False
+    also: str = ""
 
 
 def frame(context: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
                     Place("Exports", reverse("exports")),
                     Place("Month close", reverse("close")),
                     Place("Reserve chains", reverse("chains")),
-                    Place("GL mapping", reverse("mapping")),
+                    Place("GL mapping", reverse("mapping"), also=reverse("accounts")),
                 ],
             )
         )
@@ -69,4 +72,6 @@ def _queues(user: User, entity_ids: list[int]) -> list[Place]:
 
 
 def _here(place: Place, path: str) -> bool:
-    return path == place.url if place.url == "/" else path.startswith(place.url)
+    if place.url == "/":
+        return path == place.url
+    return path.startswith((place.url, place.also or place.url))

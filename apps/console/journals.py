@@ -134,6 +134,7 @@ def _show(
     context = {
         "journal": journal,
         "booked": booked,
+        "name": f"correction of {booked.month:%B %Y}" if journal.corrects_id else f"{journal.period:%B %Y} journal",
         "version": booked.version,
         "settlement": booked.version.settlement,
         "lines": lines,

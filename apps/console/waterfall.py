@@ -7,7 +7,7 @@ from decimal import Decimal
 WIDTH, HEIGHT = 980, 262
 LEFT, FLOOR, CEILING = 4, 214, 34
 BARS = 10  # that fit with their figures; the smallest beyond share one
-LABEL = 13  # characters a line of a bar's name
+LABEL = 12  # characters a line of a bar's name
 OTHERS = "Other accounts"
 
 

@@ -63,7 +63,7 @@ def plan_opening(chain: ReserveChain, amount: Decimal) -> Plan:
         says=f"The reserve account is to start with {words(amount, currency)} before {first.id}.{warning} No journal changes.",
         digest=digest("opening", amount, _state(rolled)),
         detail={
-            "opening now": "nobody confirmed one" if chain.opening is None else words(chain.opening, currency),
+            "opening now": "not confirmed" if chain.opening is None else words(chain.opening, currency),
             "opening then": words(amount, currency),
             f"given back to {first.id}": words(first.given_back, currency),
             "all movements since": words(after.movements, currency),

@@ -97,7 +97,7 @@ MOVE = Change(
 )
 END = Change(
     name="end-chain",
-    label="This chain has ended",
+    label="Say that the chain has ended",
     form=ReasonForm,
     preview=lambda chain, actor, cleaned: chain_changes.plan_end(chain),
     run=lambda chain, actor, cleaned: chain_changes.end_chain(chain=chain, reason=cleaned["reason"], actor=actor),

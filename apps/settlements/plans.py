@@ -78,7 +78,10 @@ class Correction:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The drafts now and then. Money per currency, never added across currencies. `locked`: how many wait for which month."""
+    """The drafts now and then. Money per currency, never added across currencies. `locked`: how many wait for which month.
+
+    `dropped` are the keys of drafts in which nothing would be left to book.
+    """
 
     lines: int
     gross: dict[str, Decimal]
@@ -88,6 +91,7 @@ class Comparison:
     journals: int
     corrections: list[Correction] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     locked: dict[date, int] = field(default_factory=dict)
     freed: dict[str, Decimal] = field(default_factory=dict)
     blocked: dict[str, Decimal] = field(default_factory=dict)
@@ -99,7 +103,11 @@ class Comparison:
     @property
     def effect(self) -> str:
         """Finishes a button: "rebuild 3 journals and write 1 correction"."""
-        counts = [("rebuild", "journal", self.journals), ("write", "correction", len(self.corrections))]
+        counts = [
+            ("rebuild", "journal", self.journals),
+            ("write", "correction", len(self.corrections)),
+            ("drop", "draft", len(self.dropped)),
+        ]
         said = [f"{verb} {count} {noun}{'' if count == 1 else 's'}" for verb, noun, count in counts if count]
         return " and ".join(said) or "change no journal"
 
@@ -120,6 +128,7 @@ def days_of(spans: Spans) -> set[date]:
 def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
     """Of the same payouts, by today's rules or file and by the changed ones. A line counts where its cell gets an account."""
     entity = facts.entity
+    dropped = sorted(_keys(before) - _keys(after))
     lines, moved, gross = 0, 0, defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
         if old.version.pk != new.version.pk:  # another file: its lines have nothing to do with those before
@@ -144,13 +153,18 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
         payouts=_payouts(entity, after),
         journals=sum(entry.corrects is None for payout in after for entry in payout.entries),
         corrections=_corrections(entity, before, after),
-        returned=returned(facts, after),
+        returned=[key for key in returned(facts, after) if key not in dropped],
+        dropped=dropped,
         locked=dict(
             Counter(entry.period for payout in after for entry in payout.entries if entry.period in facts.locked)
         ),
         freed=dict(freed),
         blocked=dict(blocked),
     )
+
+
+def _keys(payouts: Sequence[Payout]) -> set[str]:
+    return {entry.key for payout in payouts for entry in payout.entries}
 
 
 def _currencies(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[CurrencyChange]:

@@ -282,7 +282,7 @@ def test_after_sixteen_days_without_a_settlement_one_is_missing(place):
     (case,) = cases(MISSING)
     assert (case.stake, case.currency, case.diagnosis) == (Decimal("5.00"), "EUR", "transient")
     assert case.subject == f"{place.name} | EUR | Amazon.co.uk"
-    assert case.kind.headline(case).startswith(f"No settlement of {place.name}, Amazon.co.uk is here after")
+    assert case.kind.headline(case).startswith(f"No settlement of {place.name}, chain Amazon.co.uk, is here after")
     take(place, days_ago("82", 17, 3, given_back="5.00").but(currency="EUR"))
     assert cases(MISSING) == []
 

@@ -208,6 +208,20 @@ def test_what_has_left_is_corrected_by_the_difference(rule, priya, entity):
     assert (balance("5110"), balance("5115")) == (Decimal("6.00"), Decimal("2.00"))
 
 
+def test_undoing_what_is_not_exported_yet_says_that_its_correction_goes(rule, priya, entity):
+    marta = person(Role.FINANCE, entity, name="Marta Lis")
+    approve(journals=Journal.objects.filter(entity=entity), actor=marta)
+    export(journals=Journal.objects.filter(entity=entity), format="generic", actor=marta)
+    moved = to(rule, "5115", priya, NOVEMBER)
+    correction = Journal.objects.get(corrects__isnull=False)
+    approve(journals=[correction], actor=marta)
+    comparison = foresee(entity, [undo(moved, reason="-", actor=priya)]).comparison
+    assert (comparison.dropped, comparison.returned) == ([correction.key], [])
+    assert comparison.effect == "drop 1 draft"
+    undo_rule(rule=moved, reason="-", actor=priya)
+    assert not Journal.objects.filter(corrects__isnull=False).exists()
+
+
 def test_an_approval_ends_when_its_mapping_changes(rule, priya, entity):
     marta = person(Role.FINANCE, entity, name="Marta Lis")
     approve(journals=Journal.objects.filter(entity=entity), actor=marta)

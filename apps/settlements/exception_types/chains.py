@@ -156,7 +156,8 @@ def _opening_headline(case: Case) -> str:
 
 def _missing_headline(case: Case) -> str:
     last = date.fromisoformat(case.facts["settlement"]["end"])
-    where = f"{case.facts['connection']}, {case.facts['chain']}"
+    connection, chain = case.facts["connection"], case.facts["chain"]
+    where = connection if connection.casefold() == chain.casefold() else f"{connection}, chain {chain},"
     return f"No settlement of {where} is here after {last.day} {last:%b}"
 
 
