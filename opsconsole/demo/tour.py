@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opsconsole.demo.people import ELIN, IAN, KOFI, MARTA, PASSWORD, PRIYA, TOM
-from opsconsole.demo.story import DE_3, GARDEN_1, GARDEN_2, UK_4
+from opsconsole.demo.story import DE_3, GARDEN_1, GARDEN_2, UK_1, UK_4
 
 if TYPE_CHECKING:  # only the development requirements bring it
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -161,6 +161,63 @@ def _void_previewed(page: Page) -> None:
     page.locator("[data-primary]").wait_for()
 
 
+def _approval_taken_back(page: Page) -> None:
+    first_of("/journals/?state=approved")(page)
+    page.get_by_role("link", name="Take the approval back").click()
+    page.locator("[data-primary]").wait_for()
+
+
+def _correction(page: Page) -> None:
+    page.goto(f"/settlements/{UK_1.number}/")
+    page.get_by_role("link", name="Correction of September 2026").click()
+    page.get_by_text("Books only the difference").wait_for()
+
+
+def month_of(name: str) -> Callable[[Page], object]:
+    def open_month(page: Page) -> None:
+        page.goto("/close/")
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.get_by_role("heading", name=name).first.wait_for()
+
+    return open_month
+
+
+def _unlocking(page: Page) -> None:
+    """Asked for by whoever looks first; the others find it asked."""
+    month_of("September 2026")(page)
+    if page.get_by_text("asks to unlock it").count() == 0:
+        page.get_by_label("Reason").fill("The auditor found a fee on the wrong account")
+        page.get_by_role("button", name="See what it does").click()
+        page.locator("[data-primary]").click()
+        page.get_by_role("status").wait_for()
+
+
+def _one_person(page: Page) -> None:
+    page.goto("/close/")
+    page.get_by_role("link", name="see or change").first.click()
+    page.get_by_role("heading", level=1).get_by_text("two people").wait_for()
+
+
+def _chain_moved(page: Page) -> None:
+    first_of("/chains/")(page)
+    page.get_by_role("link", name="Move", exact=True).last.click()
+    page.locator("#deed").wait_for()
+
+
+def _rule_changed(page: Page) -> None:
+    first_of("/mapping/?show=rules&text=GiftMessageFee")(page)
+    page.locator("#deed").get_by_label("Ledger account").select_option(label="5110 FBA fees")
+    page.locator("#deed").get_by_label("Reason").fill("Amazon packs them")
+    page.keyboard.press("Tab")
+    page.locator("#preview").get_by_text("What has left stays").first.wait_for()
+
+
+def _rule_undone(page: Page) -> None:
+    first_of("/mapping/?show=rules&text=GiftMessageFee")(page)
+    page.get_by_role("link", name="Undo this version").click()
+    page.locator("#deed").wait_for()
+
+
 def _audit_entry_open(page: Page) -> None:
     page.goto("/audit/")
     page.locator("td summary").first.click()
@@ -187,6 +244,11 @@ def screens(newcomer: Login) -> list[Screen]:
             ("settlements-empty", newcomer, at("/settlements/")),
             ("journals-empty", newcomer, at("/journals/")),
             ("mapping-empty", newcomer, at("/mapping/")),
+            ("care-empty", newcomer, at("/mapping/?show=care")),
+            ("accounts-empty", newcomer, at("/accounts/")),
+            ("exports-empty", newcomer, at("/exports/")),
+            ("chains-empty", newcomer, at("/chains/")),
+            ("close-empty", newcomer, at("/close/")),
             ("home-finance", priya, at("/")),
             ("home-finance-two-companies", marta, at("/")),
             ("home-ecommerce", tom, at("/")),
@@ -206,6 +268,8 @@ def screens(newcomer: Login) -> list[Screen]:
             ("case-does-not-tie", priya, case_of("settlement.does-not-tie")),
             ("case-changed", priya, case_of("settlement.changed")),
             ("case-changed-previewed", priya, _version_previewed),
+            ("case-month-locked", priya, case_of("erp.period-closed")),
+            ("case-account-closed", priya, case_of("ledger.account-missing")),
             ("case-refused", priya, case_of("file.layout-unknown")),
             ("case-column", priya, case_of("settlement.column-unknown")),
             ("case-moves", priya, _case_with_moves_open),
@@ -217,27 +281,49 @@ def screens(newcomer: Login) -> list[Screen]:
             ("tie-out-negative", priya, at(f"/settlements/{DE_3.number}/")),
             ("tie-out-held", priya, at(f"/settlements/{GARDEN_2.number}/")),
             ("tie-out-changed", priya, at(f"/settlements/{GARDEN_1.number}/")),
+            ("tie-out-corrected", priya, at(f"/settlements/{UK_1.number}/")),
             ("lines", priya, at(f"{tie_out}lines/")),
             ("raw-line", priya, at(f"{tie_out}lines/2208/")),
             ("journals", priya, at("/journals/")),
             ("journal", priya, first_of("/journals/")),
             ("journal-draft", priya, first_of("/journals/?state=draft")),
-            ("exports-empty", priya, at("/exports/")),
+            ("journal-incomplete", priya, first_of("/journals/?state=incomplete")),
+            ("journal-correction", marta, _correction),
             ("journals-approve", priya, _approval_previewed),
             ("journals-export", priya, _export_previewed),
             ("journal-approved", priya, first_of("/journals/?state=approved")),
+            ("journal-withdraw", priya, _approval_taken_back),
             ("batch", priya, _batch),
             ("batch-void", priya, _void_previewed),
             ("exports", priya, at("/exports/")),
             ("journal-exported", priya, first_of("/journals/?state=exported")),
+            ("close", priya, at("/close/")),
+            ("close-two-companies", marta, at("/close/")),
+            ("month-open", priya, month_of("October 2026")),
+            ("month-goes-on", priya, month_of("November 2026")),
+            ("month-locked", priya, month_of("September 2026")),
+            ("month-unlock-asked", priya, _unlocking),
+            ("month-unlock", ian, _unlocking),
+            ("one-person", ian, _one_person),
+            ("one-person-read-only", priya, _one_person),
             ("chains", priya, at("/chains/")),
             ("chain", priya, first_of("/chains/")),
+            ("chain-move", priya, _chain_moved),
             ("case-chain", priya, case_of("settlement.reserve-chain-broken")),
             ("case-opening", priya, case_of("settlement.opening-balance")),
             ("case-missing", marta, case_of("settlement.missing")),
             ("mapping-rules", priya, at("/mapping/?show=rules")),
             ("mapping-signatures", priya, at("/mapping/?show=signatures")),
             ("signature", priya, first_of("/mapping/?show=signatures")),
+            ("mapping-care", priya, at("/mapping/?show=care")),
+            ("rule", priya, first_of("/mapping/?show=rules")),
+            ("rule-changed", priya, _rule_changed),
+            ("rule-undone", priya, _rule_undone),
+            ("accounts", priya, at("/accounts/")),
+            ("accounts-closed", priya, at("/accounts/?show=closed")),
+            ("account", priya, first_of("/accounts/")),
+            ("account-closed", priya, first_of("/accounts/?show=closed")),
+            ("account-read-only", elin, first_of("/accounts/")),
             ("charts", priya, at("/mapping/chart/")),
             ("chart-planned", marta, _chart_planned),
             ("upload", priya, at("/settlements/upload/")),
