@@ -18,6 +18,7 @@ from apps.console.settlements import version_that_counts
 from apps.core.permissions import READ_MONEY
 from apps.integrations.files import open_raw
 from apps.ledger.models import Account
+from apps.ledger.rules import month_end
 from apps.settlements.models import (
     FeeSignature,
     OrderLeg,
@@ -146,9 +147,9 @@ def _cells(version: SettlementVersion, asked: Filter) -> QuerySet[RollUp]:
 
 def _in_month(version: SettlementVersion, month: date) -> Q:
     """What is posted after the settlement's end belongs to its last month (the journals count so too)."""
-    following = (month + 31 * DAY).replace(day=1)
+    last = month_end(month)
     end = version.settlement.end_at.astimezone(ZoneInfo(version.settlement.entity.zone)).date()
-    return Q(day__gte=month) if end < following else Q(day__gte=month, day__lt=following)
+    return Q(day__gte=month) if end <= last else Q(day__gte=month, day__lte=last)
 
 
 def _lines(version: SettlementVersion, asked: Filter, cells: QuerySet[RollUp]) -> QuerySet[SettlementLine]:

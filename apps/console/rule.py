@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Exists, F, OuterRef, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -49,7 +49,7 @@ class ChangeRuleForm(forms.Form):
             try:
                 change(self.rule, **_fields(cleaned), actor=self.actor)
             except Refused as refused:
-                raise ValidationError({refused.field or None: refused.words}) from refused
+                raise ValidationError({refused.field or NON_FIELD_ERRORS: refused.words}) from refused
         return cleaned
 
 

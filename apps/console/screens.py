@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -23,6 +23,7 @@ from apps.core.permissions import Permission
 
 PAGE = 50
 COMPANY = "company"
+ADDRESS_LONGEST = 2000
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def door(*permissions: Permission, methods: Sequence[str] = ("GET",)) -> Callabl
                 return _to_login(request)
             if permissions and not any(request.user.may_anywhere(permission) for permission in permissions):
                 raise NotAllowed(not_allowed_words(permissions[0], request.user))
+            if _is_odd(request):
+                raise Http404("no such address")
             request.companies = _companies(request)
             if request.companies.shown:
                 timezone.activate(ZoneInfo(request.companies.shown[0].zone))
@@ -109,6 +112,12 @@ def query_without(request: HttpRequest, *names: str) -> str:
     for name in names:
         kept.pop(name, None)
     return f"{kept.urlencode()}&" if kept else ""
+
+
+def _is_odd(request: HttpRequest) -> bool:
+    """No address of ours is like this: text that the database cannot hold, or is too long to be compared with anything."""
+    asked = [request.path_info, *(text for _, texts in request.GET.lists() for text in texts)]
+    return any("\0" in text or len(text) > ADDRESS_LONGEST for text in asked)
 
 
 def _companies(request: HttpRequest) -> Companies:

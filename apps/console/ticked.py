@@ -19,6 +19,8 @@ from apps.exceptions.types import Plan
 from apps.ledger.models import ExportBatch, Journal
 from apps.settlements import approval, exports
 
+DIGITS = 18  # of a journal's id at the most
+
 
 @dataclass(frozen=True)
 class Ticked:
@@ -123,7 +125,7 @@ def _ticked(request: HttpRequest) -> Ticked:
     ids = set(asked.getlist("journal"))
     if not ids:
         raise Refused("No journal is ticked. Go back, tick some, and press the button again.", code="none-ticked")
-    if not all(each.isdecimal() for each in ids):
+    if not all(each.isdecimal() and len(each) <= DIGITS for each in ids):
         raise Http404("no such journal")
     visible = (
         Journal.objects.visible_to(request.user).filter(pk__in=ids).select_related("entity").order_by("period", "key")

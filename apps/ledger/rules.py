@@ -3,10 +3,11 @@
 Amounts are signed as Amazon signs them: above zero is a credit, below zero a debit.
 """
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
@@ -181,7 +182,7 @@ def month_of(day: date) -> date:
 
 
 def month_end(month: date) -> date:
-    return (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return month.replace(day=monthrange(month.year, month.month)[1])
 
 
 def split_tax(gross: Decimal, rate: Decimal, round_half_up: Rounding) -> tuple[Decimal, Decimal]:
