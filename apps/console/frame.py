@@ -48,10 +48,10 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
         waiting = jobs_visible_to(user).filter(state__in=TROUBLED).count()
         system.insert(0, Place("Jobs", reverse("jobs"), waiting or None, alert=True))
     groups.append(("System", system))
+    # A case is in its team's queue.
+    path = reverse("queue", args=[context["team"]]) if "team" in context else request.path
     return {
-        "groups": [
-            (name, [(place, _here(place, request.path)) for place in places]) for name, places in groups if places
-        ],
+        "groups": [(name, [(place, _here(place, path)) for place in places]) for name, places in groups if places],
         "companies": companies,
         "roles": roles_in_words(user, companies.ids),
         "now": timezone.now(),

@@ -1,5 +1,7 @@
 """Every address, every role, two companies: who gets in, who is told why not, and nothing shows what is another's."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
@@ -111,6 +113,14 @@ def test_who_gets_in(role: Role, ours: Company, theirs: Company):
         response = client.get(address_of(name, theirs))
         allowed = (404,) if role in OF_ONE[name] else (403, 404)
         assert response.status_code in allowed, (name, role)
+
+
+def test_the_navigation_says_where_one_is(ours: Company):
+    client = ours.client(FINANCE)
+    for name, place in (("case", "Finance"), ("account", "GL mapping"), ("rule", "GL mapping"), ("batch", "Exports")):
+        body = client.get(address_of(name, ours)).content.decode()
+        side = body[body.index('class="side"') : body.index('class="top"')]
+        assert re.findall(r'aria-current="page">([\w ]+?) *<', side) == [place], name
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role != FINANCE])
