@@ -16,10 +16,14 @@ Origin = tuple[Place, int, str, bool]
 
 @dataclass
 class Booked:
-    """What the exported journals of one month of a payout book in sum. `newest` is the id of the last of them."""
+    """What the exported journals of one month of a payout book in sum. `newest` is the id of the last of them, `posted` the
+
+    latest month that one of them is posted in.
+    """
 
     number: int
     newest: int
+    posted: date = date.min
     default_leg_lines: int = 0
     default_leg_amount: Decimal = ZERO
     amounts: dict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))

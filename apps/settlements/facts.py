@@ -44,7 +44,7 @@ POSTINGS = """
     WHERE signature.entity_id = %(entity)s
 """
 BOOKED = """
-    SELECT version.settlement_id, booked.month, booked.number, journal.id, journal.default_leg_lines,
+    SELECT version.settlement_id, booked.month, booked.number, journal.id, journal.period, journal.default_leg_lines,
            journal.default_leg_amount, line.account_id, line.tax_code_id, line.label, line.credit - line.debit
     FROM settlements_settlementversion version
     JOIN settlements_settlementjournal booked ON booked.version_id = version.id
@@ -163,10 +163,10 @@ def read(
 def _booked(books: Books, rows: list[tuple]) -> dict[tuple[int, date], Booked]:
     """The rows come in the order of the journals' numbers."""
     found: dict[tuple[int, date], Booked] = {}
-    for settlement, month, number, journal, leg_lines, leg_amount, account, tax_code, label, amount in rows:
+    for settlement, month, number, journal, posted, leg_lines, leg_amount, account, tax_code, label, amount in rows:
         booked = found.setdefault((settlement, month), Booked(0, 0))
         if journal != booked.newest:
-            booked.number, booked.newest = number, journal
+            booked.number, booked.newest, booked.posted = number, journal, max(booked.posted, posted)
             booked.default_leg_lines += leg_lines
             booked.default_leg_amount += leg_amount
         place = place_of(account, tax_code, label, books)

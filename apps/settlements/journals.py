@@ -102,18 +102,22 @@ def _entries(
 
 
 def _entry(facts: Facts, version: SettlementVersion, month: date, draft: ledger.Draft, booked: Booked | None) -> Entry:
-    """Where a person, or an earlier building, has put it in a later month, there it stays."""
+    """A difference is posted no earlier than what it corrects. Where a person, or an earlier building, has put a journal in a
+
+    later month, there it stays.
+    """
+    earliest = max(month, booked.posted) if booked else month
     entry = Entry(
         version=version,
         month=month,
         number=booked.number + 1 if booked else ALL_OF_IT,
         corrects=booked.newest if booked else None,
         draft=draft,
-        period=first_open(month, facts.locked) if booked else month,
+        period=first_open(earliest, facts.locked) if booked else month,
     )
     standing = facts.standing.get(entry.key)
     if standing and standing.period > month:
-        return replace(entry, period=standing.period)
+        return replace(entry, period=max(standing.period, earliest))
     return entry
 
 

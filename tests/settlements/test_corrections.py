@@ -77,6 +77,18 @@ def test_it_is_posted_in_the_first_month_that_is_open(exported, rule, entity, pr
     assert correction.key.startswith("stl:30000000001:202610:")
 
 
+def test_it_is_posted_no_earlier_than_what_it_corrects(exported, rule, entity, priya, ian):
+    october = lock(entity, SINCE, priya)
+    second = move(rule, "5120", priya)
+    export(journals=approve(journals=corrections(), actor=ian), format="generic", actor=ian)
+    october.unlock_reason, october.unlock_asked_by, october.unlock_asked_at = "Late file", priya, october.locked_at
+    october.unlocked_by, october.unlocked_at = ian, october.locked_at
+    october.save()
+    move(second, "5130", priya)
+    first, third = corrections()
+    assert (first.period, third.period, third.dated) == (date(2026, 11, 1),) * 3
+
+
 def test_moved_back_before_it_left_nothing_remains(exported, rule, priya):
     move(move(rule, "5120", priya), "5110", priya)
     assert corrections() == []
