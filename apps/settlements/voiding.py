@@ -19,6 +19,7 @@ from apps.settlements.facts import read
 from apps.settlements.journals import buildable, compute, rebuild
 from apps.settlements.models import SettlementJournal
 from apps.settlements.resolutions import lock_mapping
+from apps.settlements.waiting import settle
 
 State = Journal.State
 
@@ -34,6 +35,7 @@ class Change:
 
 def preview_void(*, batch: ExportBatch, actor: User) -> Plan:
     """What voiding would do to every journal of its settlements (`changes`), computed without doing it."""
+    settle(batch.entity)
     given_back = _given_back(batch, actor)
     after = _after(batch, given_back)
     journals = {journal.pk: journal for journal in Journal.objects.filter(pk__in=after).order_by("key")}
@@ -65,7 +67,8 @@ def _after(batch: ExportBatch, given_back: list[Journal]) -> dict[int, str]:
     found = {}
     for key, standing in facts.standing.items():
         if key not in entries:
-            found[standing.id] = "Gone: nothing is left to book in it"
+            if standing.lines_hash:  # else it was emptied before
+                found[standing.id] = "Gone: nothing is left to book in it"
         elif entries[key].lines_hash == standing.lines_hash:
             found[standing.id] = State(standing.state).label
         else:

@@ -192,6 +192,9 @@ def test_a_batch_is_not_voided_before_the_corrections_of_its_journals(corrected,
     void_batch(batch=later, reason="First", actor=ian)
     void_batch(batch=batch, reason="Then this", actor=ian)
     assert not ExportBatch.objects.filter(voided_at=None).exists()
+    again = export(journals=approve(journals=[journal], actor=ian), format="generic", actor=ian)
+    (change,) = preview_void(batch=again, actor=ian).detail["changes"]
+    assert change.journal == journal, "what the first voiding emptied is no news"
 
 
 def test_a_batch_of_a_locked_month_is_not_voided(approved, entity, ian):
