@@ -16,7 +16,7 @@ from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Journal, PeriodLock
 from apps.settlements.approval import check_may
-from apps.settlements.plans import sums
+from apps.settlements.comparison import sums
 from apps.settlements.waiting import booked, money_of, settle
 
 State = Journal.State

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -11,6 +10,15 @@ from apps.core.money import ZERO, words
 from apps.exceptions.models import Case
 from apps.ledger.models import Account
 from apps.ledger.rules import Line
+from apps.settlements.comparison import (
+    AccountChange,
+    Comparison,
+    Correction,
+    CorrectionLine,
+    CurrencyChange,
+    PayoutChange,
+    Stop,
+)
 from apps.settlements.facts import Facts
 from apps.settlements.journals import Payout, Spans, returned
 from apps.settlements.models import FeeSignature
@@ -18,106 +26,6 @@ from apps.settlements.writing import Entry
 
 NO_ACCOUNT = "No account"
 STOPPING = ("settlement.fee-unmapped", "ledger.tax-code-unmapped")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountChange:
-    """One account's debits less credits in the drafts, in words: "£1,293.68"."""
-
-    name: str
-    before: str
-    after: str
-    change: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurrencyChange:
-    """The accounts that change, in one currency; both sums are over these accounts and equal."""
-
-    currency: str
-    accounts: list[AccountChange]
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """What still keeps a payout's drafts incomplete, and its case where one is open."""
-
-    label: str
-    case: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class PayoutChange:
-    settlement_id: str
-    payout: str
-    months: str
-    complete: bool
-    stops: list[Stop]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorrectionLine:
-    """Debit or credit of an account, in words; the other one is empty."""
-
-    name: str
-    debit: str
-    credit: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Correction:
-    """A journal of the difference to what has left: which month it corrects, and in which one it is posted."""
-
-    key: str
-    month: date
-    posted: date
-    lines: list[CorrectionLine]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """The drafts now and then. Money per currency, never added across currencies. `locked`: how many wait for which month.
-
-    `dropped` are the keys of drafts in which nothing would be left to book.
-    """
-
-    lines: int
-    gross: dict[str, Decimal]
-    moved: int
-    currencies: list[CurrencyChange]
-    payouts: list[PayoutChange]
-    journals: int
-    corrections: list[Correction] = field(default_factory=list)
-    returned: list[str] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    locked: dict[date, int] = field(default_factory=dict)
-    freed: dict[str, Decimal] = field(default_factory=dict)
-    blocked: dict[str, Decimal] = field(default_factory=dict)
-
-    @property
-    def freed_words(self) -> str:
-        return sums(self.freed)
-
-    @property
-    def effect(self) -> str:
-        """Finishes a button: "rebuild 3 journals and write 1 correction"."""
-        counts = [
-            ("rebuild", "journal", self.journals),
-            ("write", "correction", len(self.corrections)),
-            ("drop", "draft", len(self.dropped)),
-        ]
-        said = [f"{verb} {count} {noun}{'' if count == 1 else 's'}" for verb, noun, count in counts if count]
-        return " and ".join(said) or "change no journal"
-
-    @property
-    def blocked_words(self) -> str:
-        return sums(self.blocked)
-
-
-def sums(amounts: dict[str, Decimal]) -> str:
-    return " + ".join(words(amount, currency) for currency, amount in sorted(amounts.items())) or "nothing"
 
 
 def days_of(spans: Spans) -> set[date]:
@@ -151,7 +59,7 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
         moved=moved,
         currencies=_currencies(entity, before, after),
         payouts=_payouts(entity, after),
-        journals=sum(entry.corrects is None for payout in after for entry in payout.entries),
+        journals=sum(entry.corrects is None for entry in _changed(before, after)),
         corrections=_corrections(entity, before, after),
         returned=[key for key in returned(facts, after) if key not in dropped],
         dropped=dropped,
@@ -197,12 +105,16 @@ def _currencies(entity: Entity, before: Sequence[Payout], after: Sequence[Payout
     return found
 
 
-def _corrections(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[Correction]:
-    """Those that would come or change."""
-    accounts = {account.pk: str(account) for account in Account.objects.filter(entity=entity)}
+def _changed(before: Sequence[Payout], after: Sequence[Payout]) -> list[Entry]:
+    """The journals that would come or say something else."""
     known = {entry.key: entry.lines_hash for payout in before for entry in payout.entries}
-    entries = [entry for payout in after for entry in payout.entries if entry.corrects is not None]
-    return [_correction(entry, accounts) for entry in entries if known.get(entry.key) != entry.lines_hash]
+    entries = (entry for payout in after for entry in payout.entries)
+    return [entry for entry in entries if known.get(entry.key) != entry.lines_hash]
+
+
+def _corrections(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[Correction]:
+    accounts = {account.pk: str(account) for account in Account.objects.filter(entity=entity)}
+    return [_correction(entry, accounts) for entry in _changed(before, after) if entry.corrects is not None]
 
 
 def _correction(entry: Entry, accounts: dict[int, str]) -> Correction:

@@ -17,10 +17,11 @@ from apps.core.permissions import MAP_FEES
 from apps.exceptions.types import digest
 from apps.ledger.models import Account, TaxClass
 from apps.settlements import journals
+from apps.settlements.comparison import Comparison
 from apps.settlements.facts import read
 from apps.settlements.models import FeeRule, FeeSignature
 from apps.settlements.operations import PERSON
-from apps.settlements.plans import Comparison, compare, days_of
+from apps.settlements.plans import compare, days_of
 from apps.settlements.resolutions import as_rule, lock_mapping, range_of, resolve, rules_of, span_of
 from apps.settlements.rules import FIELDS, Rule, Signature, Span, resolve_spans
 

@@ -175,9 +175,9 @@ def test_the_preview_is_what_happens(stopped, entity, priya):
         ("No account: Order / ItemFees / NewVineFee", vine.pk)
     ]
     assert comparison.freed_words == "£616.00"
-    assert plan.effect == "Map the fee and rebuild 4 journals"
+    assert plan.effect == "Map the fee and rebuild 3 journals"
     html = render_to_string("cases/fee_plan.html", {"case": stopped, "plan": plan})
-    assert "<b>48 lines</b> get an account, <b>4 draft journals</b> are rebuilt, <b>1 case</b> closes." in html
+    assert "<b>48 lines</b> get an account, <b>3 draft journals</b> are rebuilt, <b>1 case</b> closes." in html
     assert f'href="/cases/{vine.pk}/"' in html
 
     outcome = engine.perform(case=stopped, action=MAP_FEE, actor=priya, data=form_data(stopped), digest=plan.digest)

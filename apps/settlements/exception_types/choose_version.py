@@ -12,11 +12,12 @@ from apps.core.permissions import MAP_FEES
 from apps.exceptions.models import Case
 from apps.exceptions.types import Action, Plan, digest
 from apps.settlements import causes, chains, journals
+from apps.settlements.comparison import Comparison
 from apps.settlements.differences import Difference, difference
 from apps.settlements.evidence import versions_to_choose
 from apps.settlements.facts import read
 from apps.settlements.models import Settlement, SettlementVersion
-from apps.settlements.plans import Comparison, compare
+from apps.settlements.plans import compare
 from apps.settlements.report import Report
 from apps.settlements.resolutions import lock_mapping
 from apps.settlements.versions import HEAD, check, choose_version, head_of, lock_settlement, why_not

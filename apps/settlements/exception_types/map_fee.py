@@ -17,9 +17,10 @@ from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import Account, TaxClass
 from apps.ledger.rules import Portion
 from apps.settlements import causes, journals, operations
+from apps.settlements.comparison import Comparison, sums
 from apps.settlements.facts import read
 from apps.settlements.models import FeeSignature, RollUp, Treatment
-from apps.settlements.plans import Comparison, compare, days_of, sums
+from apps.settlements.plans import compare, days_of
 from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, rules_of
 from apps.settlements.rules import (
     Rule,
