@@ -1,12 +1,18 @@
 """No statement of the application's role changes what an exported journal is made of."""
 
-import pytest
-from django.db import DatabaseError, connection
+from contextlib import suppress
+from threading import Event
 
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from apps.core.errors import Refused
 from apps.ledger.models import Journal
 from apps.settlements.approval import approve
 from apps.settlements.exports import export
 from apps.settlements.models import JournalPart, SettlementJournal
+from tests.exceptions.test_concurrency import together
+from tests.polling import eventually
 from tests.settlements.books import LATER, settle
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,3 +62,39 @@ def test_no_part_moves_into_or_out_of_what_left(journals, side):
         JournalPart.objects.filter(journal_line=source).update(journal_line=target)
     with pytest.raises(DatabaseError, match="is exported: what it is made of cannot be changed"):
         SettlementJournal.objects.filter(journal=journals[0]).delete()
+
+
+def test_a_line_written_beside_an_approval_does_not_get_into_what_leaves(entity, place, ian):
+    """The statement comes first and commits last: whoever approves or exports waits, and then finds other lines."""
+    (journal,) = settle(place, "30000000001")
+    written = Event()
+
+    def add_lines() -> None:
+        with transaction.atomic():
+            values = {"journal": journal.pk, "account": journal.lines.first().account_id}
+            run(ADD_LINES, **values)
+            written.set()
+            eventually(lambda: waits("transactionid"), "the approval to wait")
+
+    def leave() -> None:
+        written.wait()
+        with suppress(Refused):
+            export(journals=approve(journals=[journal], actor=ian), format="generic", actor=ian)
+
+    together(add_lines, leave)
+    journal.refresh_from_db()
+    assert (journal.state, journal.lines.filter(label="Beside").count()) == ("approved", 2)
+    with pytest.raises(Refused, match="Its lines are not those that were approved"):
+        export(journals=[journal], format="generic", actor=ian)
+
+
+ADD_LINES = """
+    INSERT INTO ledger_journalline (journal_id, number, account_id, label, debit, credit)
+    VALUES (%(journal)s, 91, %(account)s, 'Beside', 5, 0), (%(journal)s, 92, %(account)s, 'Beside', 0, 5)
+"""
+
+
+def waits(kind: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = %s AND NOT granted)", [kind])
+        return cursor.fetchone()[0]
