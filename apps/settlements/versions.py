@@ -22,7 +22,9 @@ def lock_settlement(settlement_id: str) -> None:
     Two files of one settlement come one after the other: the second sees what the first took.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of settlement {settlement_id}"])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of settlement {settlement_id}"]
+        )
 
 
 def head_of(version: SettlementVersion) -> Report:
@@ -81,6 +83,8 @@ def choose_version(
     others = [found for found in versions if found != chosen and found.state != State.SUPERSEDED]
     if chosen is None or not others:
         raise Refused("There is no choice to make here: no other version waits.", field="version", code="no-choice")
+    if chosen.state == State.SUPERSEDED:  # what came to be known of its orders since is not in it
+        raise Refused(f"Version {chosen.number} was put away before.", field="version", code="superseded")
     head = head_of(chosen)
     check(chosen, head)
     before = next((found for found in versions if found.state == State.TAKEN), None)

@@ -229,6 +229,14 @@ def test_where_nothing_waits_there_is_nothing_to_choose(place, priya):
         choose(Settlement.objects.get(), 1, priya)
 
 
+def test_what_was_put_away_is_not_chosen_again(changed, priya):
+    """Its roll-ups do not know where orders went that came to be known since."""
+    choose(changed, 2, priya)
+    with pytest.raises(Refused, match=r"Version 1 was put away before\."):
+        choose(changed, 1, priya)
+    assert states() == ["superseded", "taken"]
+
+
 def test_a_third_version_between_preview_and_choice_is_shown_first(place, changed, priya):
     data = {"version": str(version(2).pk), "reason": "x"}
     _, shown = plan(case=case(), action=CHOOSE_VERSION, actor=priya, data=data)
