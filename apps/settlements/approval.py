@@ -57,11 +57,23 @@ def gather(journals: Iterable[Journal], actor: User, permission: Permission) -> 
     check_may(actor, permission, entities[0])
     if connection.in_atomic_block:
         lock_mapping(entities[0].pk)
-    rows = Journal.objects.filter(pk__in=ids)
+    rows = Journal.objects.filter(pk__in=ids).annotate(total=Sum("lines__debit", default=ZERO))
     related = ("entity", "corrects", "approved_by", "of_settlement__version__settlement")
-    return list(
-        rows.select_related(*related).annotate(total=Sum("lines__debit", default=ZERO)).order_by("period", "key")
+    found = list(rows.select_related(*related).order_by("period", "key"))
+    if not found:
+        raise Refused("Nothing is left to book in it: a change came first.", code="gone")
+    return found
+
+
+def closed_in(journals: Iterable[Journal]) -> dict[int, str]:
+    """Journal id -> the words about a closed account that a line of it posts to."""
+    lines = JournalLine.objects.filter(journal__in=journals, account__closed_at__isnull=False).order_by(
+        "-account__code"
     )
+    return {
+        journal: f"Account {code} is closed, and a line of it posts there."
+        for journal, code in lines.values_list("journal", "account__code")
+    }
 
 
 def total_words(journals: Iterable[Journal]) -> str:
@@ -170,11 +182,7 @@ def _reviews(journals: Iterable[Journal], actor: User) -> list[Review]:
     journals = gather(journals, actor, APPROVE_JOURNALS)
     entity = journals[0].entity
     locked, made, hashes = locked_months(entity), makers(journals), hash_of(journals)
-    closed = dict(
-        JournalLine.objects.filter(journal__in=journals, account__closed_at__isnull=False)
-        .order_by("-account__code")
-        .values_list("journal", "account__code")
-    )
+    closed = closed_in(journals)
     broken = dict(
         Case.objects.live()
         .filter(entity=entity, type=CHAIN_BROKEN, subject__in=[_settlement(journal) for journal in journals])
@@ -213,7 +221,7 @@ def _refusal(journal: Journal, *, locked: bool, closed: str, did: list[str], as_
     if locked:
         return f"{journal.period:%B %Y} is locked."
     if closed:
-        return f"Account {closed} is closed, and a line of it posts there."
+        return closed
     if did:
         more = f" and {len(did) - WORDS_SHOWN} more" if len(did) > WORDS_SHOWN else ""
         return f"You {', '.join(did[:WORDS_SHOWN])}{more}. Another person approves it."

@@ -16,7 +16,7 @@ from apps.ledger.approval import hash_of
 from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine
 from apps.ledger.periods import locked_months
 from apps.settlements import causes
-from apps.settlements.approval import Review, check_may, gather, named, split, total_words
+from apps.settlements.approval import Review, check_may, closed_in, gather, named, split, total_words
 
 State = Journal.State
 Format = ExportBatch.Format
@@ -82,7 +82,7 @@ def download(*, batch: ExportBatch, actor: User) -> bytes:
 def _reviews(journals: Iterable[Journal], format: str, actor: User) -> list[Review]:
     journals = gather(journals, actor, EXPORT_JOURNALS)
     entity = journals[0].entity
-    locked, hashes = locked_months(entity), hash_of(journals)
+    locked, closed, hashes = locked_months(entity), closed_in(journals), hash_of(journals)
     left = dict(BatchJournal.objects.filter(journal__in=journals, live=True).values_list("journal", "batch__number"))
 
     def refusal(journal: Journal) -> str:
@@ -92,6 +92,8 @@ def _reviews(journals: Iterable[Journal], format: str, actor: User) -> list[Revi
             return f"It is {journal.get_state_display().lower()}: only approved journals leave."
         if journal.period in locked:
             return f"{journal.period:%B %Y} is locked."
+        if journal.pk in closed:
+            return closed[journal.pk]
         if hashes[journal.pk] != journal.approved_hash:
             return "Its lines are not those that were approved."
         if format == Format.XERO and journal.currency != entity.base_currency:

@@ -1,9 +1,11 @@
 """Approval: by another person than who mapped, of complete journals in open months, and only as long as the lines hold."""
 
 from datetime import date
+from threading import Event
 
 import pytest
 from django.db import connection as database
+from django.db import transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -14,10 +16,15 @@ from apps.ledger.approval import hash_of
 from apps.ledger.models import Account, Journal, TaxClass, TaxCode
 from apps.settlements.approval import ONE_PERSON, approve, preview_approve, withdraw
 from apps.settlements.charts import apply_chart
+from apps.settlements.exports import export
 from apps.settlements.makers import makers
 from apps.settlements.models import JournalPart, SettlementJournal
 from apps.settlements.operations import choose_tax_code, map_fee
+from apps.settlements.resolutions import lock_mapping
+from apps.settlements.rule_versions import change_rule, undo_rule
+from tests.exceptions.test_concurrency import together
 from tests.factories import CaseFactory, ConnectionFactory, person
+from tests.polling import eventually
 from tests.settlements.books import LATER, NOVEMBER, RETURN_FEE, lock, map_the_fee, settle
 from tests.settlements.files import line
 
@@ -185,6 +192,37 @@ def test_lines_that_are_not_as_built_are_not_approved(place, ian):
     (draft,) = settle(place, "30000000001")
     draft.lines.filter(number=1).update(label="Something else")
     assert "not those that were built" in refused([draft], ian)
+
+
+def test_a_journal_that_a_change_dropped_while_its_approval_waited(entity, place, priya, ian):
+    """The correction is not needed any more once the change before it is undone, as a job or another person may do."""
+    rule = map_the_fee(entity, priya).rule
+    journals = settle(place, "30000000001", RETURN_FEE)
+    export(journals=approve(journals=journals, actor=ian), format="generic", actor=ian)
+    other = Account.objects.get(entity=entity, code="5120")
+    changed = change_rule(rule=rule, account=other, tax_class=None, since=date(2026, 10, 1), reason="x", actor=priya)
+    correction = Journal.objects.get(corrects__isnull=False)
+    holds = Event()
+
+    def undo() -> None:
+        with transaction.atomic():
+            lock_mapping(entity.pk)
+            holds.set()
+            eventually(somebody_waits, "the approval to wait")
+            undo_rule(rule=changed, reason="x", actor=priya)
+
+    def ask() -> None:
+        holds.wait()
+        with pytest.raises(Refused, match=r"^Nothing is left to book in it: a change came first\.$"):
+            approve(journals=[correction], actor=ian)
+
+    together(undo, ask)
+
+
+def somebody_waits() -> bool:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)")
+        return cursor.fetchone()[0]
 
 
 def test_a_broken_chain_and_a_default_leg_warn_and_block_nothing(entity, place, ian):

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
-from apps.ledger.models import BatchJournal, ExportBatch, Journal
+from apps.ledger.models import Account, BatchJournal, ExportBatch, Journal
+from apps.settlements.accounts import close_account
 from apps.settlements.approval import approve
 from apps.settlements.exports import download, export, preview_export
 from apps.settlements.voiding import preview_void, void_batch
@@ -91,6 +92,12 @@ def test_nothing_leaves_from_a_locked_month(approved, entity, ian):
     assert refused([october], ian) == "October 2026 is locked."
     export(journals=[october, november], format="generic", actor=ian)
     assert states(october, november) == ["approved", "exported"]
+
+
+def test_nothing_leaves_to_an_account_that_was_closed_after_the_approval(approved, entity, ian):
+    (journal,) = approved()
+    close_account(account=Account.objects.get(entity=entity, code="4000"), reason="Not used", actor=ian)
+    assert refused([journal], ian) == "Account 4000 is closed, and a line of it posts there."
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role != Role.FINANCE])
