@@ -86,7 +86,7 @@ def test_moving_its_rules_is_previewed_and_resolves_the_case(case, entity, priya
     form, plan = engine.plan(case=case, action=MOVE_RULES, actor=priya, data=data)
     assert plan, form.errors
     count = FeeRule.objects.filter(account__code="5100").count()
-    assert plan.effect == f"Move {count} rules to 5190 and rebuild 2 journals"
+    assert plan.effect == f"Move {count} rules to 5190 and rebuild 1 journal"
     (gbp,) = plan.detail["seen"].comparison.currencies
     assert [(row.name, row.before, row.after) for row in gbp.accounts] == [
         ("5100 Referral fees", "£12.50", "£0.00"),
