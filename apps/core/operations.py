@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
-from apps.core.permissions import SET_ONE_PERSON, Role
+from apps.core.permissions import SET_ONE_PERSON, Role, check_may
 
 PASSWORD_BYTES = 12
 
@@ -71,8 +71,7 @@ def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role]
 @transaction.atomic
 def set_one_person(*, entity: Entity, on: bool, reason: str, actor: User) -> Entity:
     """Say whether who changed a mapping may approve the journals it is in. Holds from the next approval on."""
-    if not actor.may(SET_ONE_PERSON, entity.pk):
-        raise NotAllowed(f"{actor.name} cannot {SET_ONE_PERSON.does} at {entity.name}. Admins can.")
+    check_may(actor, SET_ONE_PERSON, entity)
     if not reason.strip():
         raise Refused("Say why, for whoever audits this later.", field="reason")
     entity = Entity.objects.select_for_update(no_key=True).get(pk=entity.pk)

@@ -1,8 +1,14 @@
 """The whole permission vocabulary of the product. Being admin does not imply approving (architecture.md section 6)."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.db.models import TextChoices
+
+from apps.core.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from apps.core.models import Entity, User
 
 
 class Role(TextChoices):
@@ -48,6 +54,13 @@ CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
+
+
+def check_may(actor: "User", permission: Permission, entity: "Entity") -> None:
+    """Refuse what the person's roles in the company do not include, in words that say whose do."""
+    if not actor.may(permission, entity.pk):
+        roles = " and ".join(sorted(role.label for role in permission.roles))
+        raise NotAllowed(f"{actor.name} cannot {permission.does} at {entity.name}. {roles} can. Nothing was changed.")
 
 
 def teams_seen_by(role: Role) -> frozenset[Team]:

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.forms import Form
 from django.utils import timezone
 
 from apps.core.errors import NotAllowed, Refused
+from apps.core.locks import wait_for
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import Role, Team, works_for
 from apps.exceptions import tasks
@@ -217,8 +218,7 @@ def note(*, case: Case, actor: User, text: str) -> AuditEntry:
 
 def take_turn(entity_id: int) -> None:
     """Wait until no other person's previewed change of this company is being done; held to the end of the transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"actions in {entity_id}"])
+    wait_for(f"actions in {entity_id}")
 
 
 def sweep_soon(entity_id: int) -> None:

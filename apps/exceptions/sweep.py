@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 
 from apps.core.errors import Refused
+from apps.core.locks import wait_for
 from apps.core.models import Entity, User
 from apps.exceptions import rules, statements
 from apps.exceptions.models import State
@@ -75,9 +76,7 @@ class Live(NamedTuple):
 
 def hold(causes: Iterable[tuple[str, int]]) -> None:
     """Wait for the right to write the cases of these (type code, entity id), until the end of the transaction."""
-    with connection.cursor() as cursor:
-        for code, entity_id in sorted(set(causes)):
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"cases of {code} in {entity_id}"])
+    wait_for(*(f"cases of {code} in {entity_id}" for code, entity_id in sorted(set(causes))))
 
 
 def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str = "") -> Swept:

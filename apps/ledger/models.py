@@ -184,6 +184,13 @@ class Journal(models.Model):
     def __str__(self) -> str:
         return self.key
 
+    APPROVAL = ("state", "approved_hash", "approved_by", "approved_at", "returned")
+
+    def end_approval(self, words: str) -> None:
+        """A draft again, and why. The caller saves the fields of `APPROVAL`."""
+        self.state, self.returned = self.State.DRAFT, words
+        self.approved_hash, self.approved_by, self.approved_at = "", None, None
+
 
 class JournalLine(models.Model):
     """Debit or credit of one account. No account: `label` names the fee that has none, and the journal is incomplete."""

@@ -12,9 +12,9 @@ from django.db.models import F, Min, QuerySet, Sum
 from django.db.models.functions import Abs
 from django.utils import timezone
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, User
-from apps.core.permissions import APPLY_CHART, MAP_FEES, Permission
+from apps.core.permissions import APPLY_CHART, MAP_FEES, Permission, check_may
 from apps.ledger.models import Account, Journal, JournalLine, TaxCode
 from apps.settlements.models import FeeRule, JournalPart
 from apps.settlements.resolutions import lock_mapping, span_of
@@ -143,9 +143,7 @@ def move_rules(*, account: Account, to: Account, since: date | None, reason: str
 def _mine(account: Account, actor: User, permission: Permission) -> Account:
     lock_mapping(account.entity_id)
     account = Account.objects.select_related("entity").get(pk=account.pk)
-    if not actor.may(permission, account.entity_id):
-        roles = " and ".join(sorted(role.label for role in permission.roles))
-        raise NotAllowed(f"{actor.name} cannot {permission.does} at {account.entity.name}. {roles} can.")
+    check_may(actor, permission, account.entity)
     return account
 
 

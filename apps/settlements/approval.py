@@ -3,22 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.money import ZERO, words
-from apps.core.permissions import APPROVE_JOURNALS, Permission
+from apps.core.permissions import APPROVE_JOURNALS, Permission, check_may
 from apps.exceptions.models import Case
 from apps.exceptions.types import Plan, digest
 from apps.ledger.approval import hash_of
 from apps.ledger.models import Journal, JournalLine
 from apps.ledger.periods import locked_months
 from apps.settlements.makers import makers
-from apps.settlements.resolutions import lock_mapping
-from apps.settlements.writing import NOT_APPROVED
+from apps.settlements.resolutions import settle
 
 State = Journal.State
 CHAIN_BROKEN = "settlement.reserve-chain-broken"
@@ -40,12 +39,6 @@ class Review:
     by_maker: bool = False
 
 
-def check_may(actor: User, permission: Permission, entity: Entity) -> None:
-    if not actor.may(permission, entity.pk):
-        roles = " and ".join(sorted(role.label for role in permission.roles))
-        raise NotAllowed(f"{actor.name} cannot {permission.does} at {entity.name}. {roles} can. Nothing was changed.")
-
-
 def gather(journals: Iterable[Journal], actor: User, permission: Permission) -> list[Journal]:
     """These journals as they are now, with their sums (`total`), the oldest month first. Refused unless of one company."""
     ids = [journal.pk for journal in journals]
@@ -55,8 +48,7 @@ def gather(journals: Iterable[Journal], actor: User, permission: Permission) -> 
     if len(entities) > 1:
         raise Refused("These journals are of several companies. Take one company at a time.", code="several-companies")
     check_may(actor, permission, entities[0])
-    if connection.in_atomic_block:
-        lock_mapping(entities[0].pk)
+    settle(entities[0].pk)
     rows = Journal.objects.filter(pk__in=ids).annotate(total=Sum("lines__debit", default=ZERO))
     related = ("entity", "corrects", "approved_by", "of_settlement__version__settlement")
     found = list(rows.select_related(*related).order_by("period", "key"))
@@ -113,7 +105,7 @@ def approve(*, journals: Iterable[Journal], actor: User) -> list[Journal]:
         journal.state, journal.returned = State.APPROVED, ""
         journal.approved_hash, journal.approved_by, journal.approved_at = journal.lines_hash, actor, now
     approved = [each.journal for each in go]
-    Journal.objects.bulk_update(approved, ["state", "returned", "approved_hash", "approved_by", "approved_at"])
+    Journal.objects.bulk_update(approved, Journal.APPROVAL)
     AuditEntry.objects.record_all(
         AuditEntry(
             actor=actor,
@@ -145,10 +137,8 @@ def withdraw(*, journal: Journal, reason: str, actor: User) -> Journal:
     if not reason.strip():
         raise Refused("Say why, for whoever reads this later.", field="reason")
     before = {"state": journal.state, "approved by": str(journal.approved_by)}
-    journal.returned = f"{actor.name} took the approval back: {reason.strip()}"
-    for name, value in NOT_APPROVED.items():
-        setattr(journal, name, value)
-    journal.save(update_fields=[*NOT_APPROVED, "returned"])
+    journal.end_approval(f"{actor.name} took the approval back: {reason.strip()}")
+    journal.save(update_fields=Journal.APPROVAL)
     AuditEntry.objects.record(
         actor=actor,
         entity=journal.entity,

@@ -7,21 +7,20 @@ caller sweeps `chains.TYPES` afterwards, in the same transaction.
 from collections.abc import Iterable
 from decimal import Decimal
 
-from django.db import connection as database
 from django.db import transaction
 from django.db.models.functions import Now
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.money import plain, words
-from apps.core.permissions import KEEP_CHAINS
+from apps.core.permissions import KEEP_CHAINS, check_may
 from apps.exceptions.types import Plan, digest
 from apps.settlements import chain_rules as rules
 from apps.settlements import chains
 from apps.settlements.chain_words import links_words
 from apps.settlements.chains import RollForward
 from apps.settlements.models import ChainLink, ReserveChain, Settlement
-from apps.settlements.resolutions import lock_mapping
+from apps.settlements.resolutions import lock_mapping, settle
 
 
 def plan_confirm(chain: ReserveChain) -> Plan:
@@ -149,16 +148,13 @@ def end_chain(*, chain: ReserveChain, reason: str, actor: User) -> str:
 
 def _begin(chain: ReserveChain, actor: User) -> Entity:
     entity = chain.entity
-    if not actor.may(KEEP_CHAINS, entity.pk):
-        raise NotAllowed(f"{actor.name} cannot {KEEP_CHAINS.does} at {entity.name}. Finance can.")
+    check_may(actor, KEEP_CHAINS, entity)
     lock_mapping(entity.pk)
     return entity
 
 
 def _rolled(chain: ReserveChain) -> RollForward:
-    """Inside a transaction that will change it, nothing may come between the plan and the deed."""
-    if database.in_atomic_block:
-        lock_mapping(chain.entity_id)
+    settle(chain.entity_id)
     return chains.roll_forward(chain)
 
 

@@ -12,9 +12,9 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 from django.db.models import Model
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import APPLY_CHART
+from apps.core.permissions import APPLY_CHART, check_may
 from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Scope
 from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
@@ -88,8 +88,7 @@ def apply_chart(*, chart: str, entity: Entity, actor: User) -> Applied:
 def _check(chart: str, entity: Entity, actor: User) -> None:
     if chart not in names():
         raise Refused(f"There is no chart {chart}. The charts are {', '.join(names())}.", code="chart-unknown")
-    if not actor.may(APPLY_CHART, entity.pk):
-        raise NotAllowed(f"{actor.name} cannot {APPLY_CHART.does} at {entity.name}. Finance and admins can.")
+    check_may(actor, APPLY_CHART, entity)
 
 
 def _fill(chart: str, entity: Entity, actor: User, create: Create) -> Applied:

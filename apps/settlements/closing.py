@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS
+from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS, check_may
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Journal, PeriodLock
-from apps.settlements.approval import check_may
 from apps.settlements.comparison import sums
-from apps.settlements.waiting import booked, money_of, settle
+from apps.settlements.resolutions import settle
+from apps.settlements.waiting import booked, money_of
 
 State = Journal.State
 
@@ -37,7 +37,7 @@ def lock_of(entity: Entity, month: date) -> PeriodLock:
 
 def preview_lock(*, entity: Entity, month: date) -> Plan:
     """What would wait. `detail` has `states` [(state, journals, {currency: debits})] and `waits`, the journals."""
-    settle(entity)
+    settle(entity.pk)
     if month > _today(entity):
         raise Refused(f"{month:%B %Y} has not begun.", code="not-begun")
     if there := PeriodLock.objects.filter(entity=entity, month=month, unlocked_at=None).first():
@@ -82,7 +82,7 @@ def preview_ask(*, entity: Entity, month: date) -> Plan:
 def ask_to_unlock(*, entity: Entity, month: date, reason: str, actor: User) -> PeriodLock:
     """Ask, for a reason, that another person unlocks a month."""
     check_may(actor, LOCK_PERIODS, entity)
-    settle(entity)
+    settle(entity.pk)
     found = lock_of(entity, month)
     if found.unlock_asked_by:
         raise Refused(f"{found.unlock_asked_by} asked already: {found.unlock_reason}", code="asked")
@@ -110,7 +110,7 @@ def preview_withdraw(*, entity: Entity, month: date) -> Plan:
 def withdraw_request(*, entity: Entity, month: date, actor: User) -> PeriodLock:
     """Let the month stay locked after all. The audit keeps who had asked, and why."""
     check_may(actor, LOCK_PERIODS, entity)
-    settle(entity)
+    settle(entity.pk)
     found = lock_of(entity, month)
     _check_asked(found)
     before = {"asked by": str(found.unlock_asked_by), "reason": found.unlock_reason}
@@ -122,7 +122,7 @@ def withdraw_request(*, entity: Entity, month: date, actor: User) -> PeriodLock:
 
 def preview_unlock(*, entity: Entity, month: date, actor: User) -> Plan:
     """Refused where nobody asked, or where it was this person."""
-    settle(entity)
+    settle(entity.pk)
     found = lock_of(entity, month)
     _check_asked(found)
     if found.unlock_asked_by == actor:

@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import EXPORT_JOURNALS, READ_MONEY
+from apps.core.permissions import EXPORT_JOURNALS, READ_MONEY, check_may
 from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Plan, Scope, digest
 from apps.ledger import formats
@@ -16,7 +16,7 @@ from apps.ledger.approval import hash_of
 from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine
 from apps.ledger.periods import locked_months
 from apps.settlements import causes
-from apps.settlements.approval import Review, check_may, closed_in, gather, named, split, total_words
+from apps.settlements.approval import Review, closed_in, gather, named, split, total_words
 
 State = Journal.State
 Format = ExportBatch.Format

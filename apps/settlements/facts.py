@@ -13,6 +13,7 @@ from django.db import connection
 from apps.core.models import Entity
 from apps.ledger.corrections import Booked, place_of
 from apps.ledger.models import Journal
+from apps.ledger.periods import locked_months
 from apps.ledger.rules import Books, Posting, TaxClass, TaxCode, TaxRule
 from apps.settlements.models import FeeSignature, SettlementVersion
 from apps.settlements.rules import Span
@@ -26,7 +27,6 @@ TAX_RULES = """
     WHERE class.entity_id = %(entity)s
     ORDER BY rule.leg, rule.period
 """
-LOCKED = "SELECT month FROM ledger_periodlock WHERE entity_id = %(entity)s AND unlocked_at IS NULL"
 
 # Cut by month and wherever a rule begins or ends, each group has one account and one tax code, and days cost nothing.
 CELLS = """
@@ -56,7 +56,7 @@ BOOKED = """
 """
 STANDING = """
     SELECT journal.key, journal.id, CASE journal.state WHEN 'exported' THEN 'approved' ELSE journal.state END,
-           journal.period, journal.lines_hash, booked.parts_hash, booked.version_id, version.settlement_id, EXISTS (
+           journal.period, journal.lines_hash, booked.parts_hash, booked.version_id, EXISTS (
                SELECT FROM ledger_batchjournal left_once WHERE left_once.journal_id = journal.id)
     FROM settlements_settlementversion version
     JOIN settlements_settlementjournal booked ON booked.version_id = version.id
@@ -89,8 +89,11 @@ class Standing(NamedTuple):
     lines_hash: str
     parts_hash: str
     version: int
-    settlement: int
     left_once: bool
+
+    @property
+    def approved(self) -> bool:
+        return self.state == Journal.State.APPROVED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +159,7 @@ def read(
             postings=postings,
             booked=_booked(books, rows(BOOKED)),
             standing={key: Standing(*row) for key, *row in rows(STANDING)},
-            locked=frozenset(month for (month,) in rows(LOCKED)),
+            locked=locked_months(entity),
         )
 
 
@@ -188,7 +191,3 @@ def _books(rows: Callable[[str], list[tuple]]) -> Books:
         tax_classes={pk: TaxClass(pk, name, leg, tuple(rules[pk])) for pk, name, leg in rows(TAX_CLASSES)},
         tax_codes={pk: TaxCode(pk, name, rate, account) for pk, name, rate, account in codes},
     )
-
-
-def is_approved(standing: Standing) -> bool:
-    return standing.state == Journal.State.APPROVED

@@ -6,9 +6,10 @@ One transaction from the first line to the last case: a killed worker leaves not
 from collections.abc import Callable
 from typing import BinaryIO
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
+from apps.core.locks import wait_for
 from apps.core.models import AuditEntry, User
 from apps.core.money import exponent, plain, words
 from apps.exceptions.sweep import sweep_each
@@ -68,7 +69,7 @@ def take_in(
 ) -> FileReading:
     """All of `ingest` but the cases: lines, roll-ups and journals, or `Unreadable`. Inside a transaction of the caller's."""
     entity = file.connection.entity
-    _one_at_a_time(entity.pk)
+    wait_for(f"ingest of company {entity.pk}")  # the second file finds the signatures that the first had
     versions.lock_settlement(report.settlement_id)
     settlement = Settlement.objects.filter(settlement_id=report.settlement_id).select_related("connection").first()
     if settlement and settlement.connection_id != file.connection_id:
@@ -151,12 +152,6 @@ def _empty(version: SettlementVersion) -> SettlementVersion:
     SettlementLine.objects.filter(version=version).delete()
     SettledOrder.objects.filter(version=version).delete()
     return version
-
-
-def _one_at_a_time(entity_id: int) -> None:
-    """Two files of one company wait for each other: the second finds the signatures that the first had."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of company {entity_id}"])
 
 
 def _close(reading: FileReading, replaces: FileReading | None, hold: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from apps.ledger.corrections import Booked, difference
 from apps.ledger.models import TaxClass
 from apps.ledger.periods import first_open
 from apps.settlements import facts as read_facts
-from apps.settlements.facts import Facts, is_approved
+from apps.settlements.facts import Facts, Postings
 from apps.settlements.models import Resolution, Settlement, SettlementVersion
 from apps.settlements.resolutions import lock_mapping
 from apps.settlements.rules import Rule, Span
@@ -61,21 +61,14 @@ def compute(facts: Facts, *, books: ledger.Books | None = None, spans: Spans | N
     return [_payout(facts, version, books, postings, zone) for version in facts.versions]
 
 
-def _payout(facts: Facts, version: SettlementVersion, books: ledger.Books, postings, zone: ZoneInfo) -> Payout:
-    cells = [
-        ledger.Portion(
-            cell.signature,
-            facts.names[cell.signature] if posting is None else "",
-            cell.day,
-            cell.leg,
-            cell.lines,
-            cell.credit,
-            cell.debit,
-            posting,
-        )
-        for cell in facts.cells.get(version.pk, ())
-        for posting in [next((to for span, to in postings.get(cell.signature, ()) if cell.day in span), None)]
-    ]
+def _payout(
+    facts: Facts, version: SettlementVersion, books: ledger.Books, postings: Postings, zone: ZoneInfo
+) -> Payout:
+    cells = []
+    for signature, day, *figures in facts.cells.get(version.pk, ()):
+        posting = next((to for span, to in postings.get(signature, ()) if day in span), None)
+        name = facts.names[signature] if posting is None else ""
+        cells.append(ledger.Portion(signature, name, day, *figures, posting))
     settlement = version.settlement
     drafts = ledger.drafts(
         cells,
@@ -158,5 +151,5 @@ def returned(facts: Facts, payouts: Collection[Payout]) -> list[str]:
     return sorted(
         key
         for key, standing in facts.standing.items()
-        if is_approved(standing) and (key not in entries or entries[key].lines_hash != standing.lines_hash)
+        if standing.approved and (key not in entries or entries[key].lines_hash != standing.lines_hash)
     )

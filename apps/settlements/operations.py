@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 from django.db.models import Sum
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import TAKE_FILES
+from apps.core.permissions import TAKE_FILES, check_may
 from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Scope
 from apps.integrations.models import Connection
@@ -177,8 +177,8 @@ def load_order_legs(*, connection: Connection, rows: Sequence[legs.Leg], actor: 
     `actor` None is a program run on the server itself.
     """
     entity = connection.entity
-    if actor is not None and not actor.may(TAKE_FILES, entity.pk):
-        raise NotAllowed(f"{actor.name} cannot {TAKE_FILES.does} at {entity.name}. Finance and admins can.")
+    if actor is not None:
+        check_may(actor, TAKE_FILES, entity)
     lock_mapping(entity.pk)
     changed = legs.upsert(connection, rows)
     versions = legs.versions_with(connection, changed)

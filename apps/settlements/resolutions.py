@@ -6,6 +6,7 @@ from dataclasses import astuple
 from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 
+from apps.core.locks import wait_for
 from apps.core.models import Entity
 from apps.settlements.models import FeeRule, FeeSignature, Resolution
 from apps.settlements.rules import ENDING, Rule, Signature, Span, matches, resolve_spans
@@ -16,8 +17,13 @@ def lock_mapping(entity_id: int) -> None:
 
     Without it, a rule saved while a file is read would miss the file's new signatures, and the file the rule.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('settlements.mapping', %s))", [entity_id])
+    wait_for(f"mapping of {entity_id}")
+
+
+def settle(entity_id: int) -> None:
+    """Where a plan is made to be done: nothing changes any more between it and the deed. A preview waits for nobody."""
+    if connection.in_atomic_block:
+        lock_mapping(entity_id)
 
 
 def span_of(period: DateRange) -> Span:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import MAP_FEES
+from apps.core.permissions import MAP_FEES, check_may
 from apps.exceptions.types import digest
 from apps.ledger.models import Account, TaxClass
 from apps.settlements import journals
@@ -22,7 +22,7 @@ from apps.settlements.facts import read
 from apps.settlements.models import FeeRule, FeeSignature
 from apps.settlements.operations import PERSON
 from apps.settlements.plans import compare, days_of
-from apps.settlements.resolutions import as_rule, lock_mapping, range_of, resolve, rules_of, span_of
+from apps.settlements.resolutions import as_rule, lock_mapping, range_of, resolve, rules_of, settle, span_of
 from apps.settlements.rules import FIELDS, Rule, Signature, Span, resolve_spans
 
 NOTHING = DateRange(empty=True)
@@ -79,8 +79,7 @@ def undo(rule: FeeRule, *, reason: str, actor: User) -> Step:
 
 def foresee(entity: Entity, steps: Sequence[Step]) -> Foreseen:
     """Recompute the journals concerned as the new versions would map them. Saves nothing."""
-    if connection.in_atomic_block:  # inside a deed nothing may change between the plan and the doing
-        lock_mapping(entity.pk)
+    settle(entity.pk)
     rules = rules_of(entity)
     replaced = {step.old.pk for step in steps}
     later = [rule for rule in rules if rule.id not in replaced] + [
@@ -154,8 +153,7 @@ def _mine(rule: FeeRule, actor: User) -> FeeRule:
     """The rule as it is now, with nobody else changing it until the transaction ends."""
     lock_mapping(rule.entity_id)
     rule = FeeRule.objects.select_related("entity", "account", "tax_class").get(pk=rule.pk)
-    if not actor.may(MAP_FEES, rule.entity_id):
-        raise NotAllowed(f"{actor.name} cannot {MAP_FEES.does} at {rule.entity.name}. Finance can.")
+    check_may(actor, MAP_FEES, rule.entity)
     return rule
 
 

@@ -1,11 +1,12 @@
 """Which version of a settlement counts: the first that ties is taken by itself, and of several a person chooses one."""
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from apps.core.errors import NotAllowed, Refused
+from apps.core.errors import Refused
+from apps.core.locks import wait_for
 from apps.core.models import AuditEntry, User
 from apps.core.money import exponent, plain, words
-from apps.core.permissions import MAP_FEES
+from apps.core.permissions import MAP_FEES, check_may
 from apps.integrations.files import open_raw
 from apps.settlements import chains, journals
 from apps.settlements.models import Settlement, SettlementVersion
@@ -21,10 +22,7 @@ def lock_settlement(settlement_id: str) -> None:
 
     Two files of one settlement come one after the other: the second sees what the first took.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"ingest of settlement {settlement_id}"]
-        )
+    wait_for(f"ingest of settlement {settlement_id}")
 
 
 def head_of(version: SettlementVersion) -> Report:
@@ -73,8 +71,7 @@ def choose_version(
 
     Journals that have not left are built from it; what was exported stays, and the difference becomes corrections.
     """
-    if not actor.may(MAP_FEES, settlement.entity_id):
-        raise NotAllowed(f"{actor.name} cannot {MAP_FEES.does} at {settlement.entity.name}.")
+    check_may(actor, MAP_FEES, settlement.entity)
     if not reason.strip():
         raise Refused("Say why, for whoever reads this later.", field="reason")
     lock_settlement(settlement.settlement_id)

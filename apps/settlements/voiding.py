@@ -7,13 +7,12 @@ from django.utils import timezone
 
 from apps.core.errors import Refused
 from apps.core.models import User
-from apps.core.permissions import EXPORT_JOURNALS
+from apps.core.permissions import EXPORT_JOURNALS, check_may
 from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Plan, Scope, digest
 from apps.ledger.models import BatchJournal, ExportBatch, Journal
 from apps.ledger.periods import locked_months
 from apps.settlements import causes
-from apps.settlements.approval import check_may
 from apps.settlements.exports import record, record_each
 from apps.settlements.facts import read
 from apps.settlements.journals import buildable, compute, rebuild

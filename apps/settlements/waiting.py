@@ -5,20 +5,18 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import POST_LATER
+from apps.core.permissions import POST_LATER, check_may
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Journal, JournalLine, PeriodLock
 from apps.ledger.periods import first_open, locked_months
 from apps.settlements import journals
-from apps.settlements.approval import check_may
 from apps.settlements.models import SettlementVersion
-from apps.settlements.resolutions import lock_mapping
-from apps.settlements.writing import NOT_APPROVED
+from apps.settlements.resolutions import settle
 
 State = Journal.State
 
@@ -52,7 +50,7 @@ def locked_under(versions: Collection[SettlementVersion]) -> dict[date, int]:
 
 def preview_post_later(*, entity: Entity, month: date) -> Plan:
     """`detail` has `month`, `later` and `moves`, the journals that wait."""
-    settle(entity)
+    settle(entity.pk)
     later = first_open(month, locked_months(entity))
     moves = waiting(entity, [month])
     if not moves or later == month:
@@ -93,15 +91,7 @@ def post_later(*, entity: Entity, month: date, reason: str, actor: User) -> list
     for row in moves:
         row.period, row.dated = later, max(row.dated, later)
         if row.state == State.APPROVED:
-            row.returned = f"{row.approved_by} had approved it. Then {moved}"
-            for name, value in NOT_APPROVED.items():
-                setattr(row, name, value)
-    Journal.objects.bulk_update(moves, ["period", "dated", "returned", *NOT_APPROVED])
+            row.end_approval(f"{row.approved_by} had approved it. Then {moved}")
+    Journal.objects.bulk_update(moves, ["period", "dated", *Journal.APPROVAL])
     journals.rebuild([row.of_settlement.version_id for row in moves], because=moved)
     return moves
-
-
-def settle(entity: Entity) -> None:
-    """Within a transaction, nothing changes any more between what is read from here on and what is done."""
-    if connection.in_atomic_block:
-        lock_mapping(entity.pk)

@@ -15,11 +15,10 @@ from apps.ledger.corrections import Origin, place_of, without
 from apps.ledger.models import Journal, JournalLine
 from apps.ledger.rules import Draft, Line, Part, fingerprint
 from apps.settlements import statements
-from apps.settlements.facts import Facts, is_approved
+from apps.settlements.facts import Facts
 from apps.settlements.models import JournalPart, SettlementVersion
 
 State = Journal.State
-NOT_APPROVED = {"state": State.DRAFT, "approved_hash": "", "approved_by": None, "approved_at": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +76,10 @@ def write(facts: Facts, entries: Sequence[Entry], because: str) -> None:
 
 def _take_back(facts: Facts, keys: Sequence[str], because: str) -> None:
     """Those of them that are approved go back to draft, and say why."""
-    ids = [facts.standing[key].id for key in keys if is_approved(facts.standing[key])]
+    ids = [facts.standing[key].id for key in keys if facts.standing[key].approved]
     if not ids:
         return
     approved = list(Journal.objects.filter(pk__in=ids).select_related("approved_by"))
-    for journal in approved:
-        journal.returned = f"{journal.approved_by} had approved it. Then it changed: {because}"
     AuditEntry.objects.record_all(
         AuditEntry(
             actor_name="opsconsole",
@@ -96,9 +93,8 @@ def _take_back(facts: Facts, keys: Sequence[str], because: str) -> None:
         for journal in approved
     )
     for journal in approved:
-        for name, value in NOT_APPROVED.items():
-            setattr(journal, name, value)
-    Journal.objects.bulk_update(approved, [*NOT_APPROVED, "returned"])
+        journal.end_approval(f"{journal.approved_by} had approved it. Then it changed: {because}")
+    Journal.objects.bulk_update(approved, Journal.APPROVAL)
 
 
 def _drop(facts: Facts, keys: Sequence[str]) -> None:

@@ -103,7 +103,7 @@ def test_an_admin_lets_one_person_map_and_approve_for_a_reason():
 @pytest.mark.parametrize("role", [role for role in Role if role != Role.ADMIN])
 def test_only_an_admin_changes_the_one_person_setting(role):
     entity = EntityFactory()
-    with pytest.raises(NotAllowed, match="Admins can"):
+    with pytest.raises(NotAllowed, match="Admin can"):
         set_one_person(entity=entity, on=True, reason="Mine", actor=person(role, entity))
     entity.refresh_from_db()
     assert not entity.one_person

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import connection
 
 from apps.core.errors import Refused
 from apps.core.models import User
@@ -18,7 +17,7 @@ from apps.ledger.rules import Books, TaxRule
 from apps.settlements import causes, journals, operations
 from apps.settlements.facts import read
 from apps.settlements.plans import compare
-from apps.settlements.resolutions import lock_mapping
+from apps.settlements.resolutions import settle
 
 
 class ChooseTaxCodeForm(forms.Form):
@@ -51,8 +50,7 @@ def _rule_fields(cleaned: dict[str, Any]) -> dict[str, Any]:
 def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     """Recompute the drafts that use the class as the new tax rule would tax them."""
     entity = case.entity
-    if connection.in_atomic_block:  # inside perform nothing may change between the plan and the deed
-        lock_mapping(entity.pk)
+    settle(entity.pk)
     versions = list(journals.using_class(entity, cleaned["tax_class"]))
     row = operations.new_tax_rule(**_rule_fields(cleaned))
     facts = read(entity, versions, cuts=[day for day in (row.period.lower, row.period.upper) if day])

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.db.models import Min
 
 from apps.core.errors import Refused
@@ -21,7 +20,7 @@ from apps.settlements.comparison import Comparison, sums
 from apps.settlements.facts import read
 from apps.settlements.models import FeeSignature, RollUp, Treatment
 from apps.settlements.plans import compare, days_of
-from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, rules_of
+from apps.settlements.resolutions import as_rule, matched_by, rules_of, settle
 from apps.settlements.rules import (
     Rule,
     Signature,
@@ -141,8 +140,7 @@ class MapFeePlan:
 def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     """Recompute the drafts concerned as the new rule would map them."""
     entity = case.entity
-    if connection.in_atomic_block:  # inside perform nothing may change between the plan and the deed
-        lock_mapping(entity.pk)
+    settle(entity.pk)
     rules = rules_of(entity)
     proposed = as_rule(operations.new_rule(**_rule_fields(cleaned), actor=actor, rules=rules))
     matched = matched_by(entity, proposed)

@@ -17,7 +17,7 @@ from apps.settlements import causes, closing, waiting
 
 
 def closed_months(scope: Scope) -> Iterator[Finding]:
-    """One finding for each locked month that journals wait for; weighed by their debits."""
+    """One finding for each locked month that journals wait for."""
     months = sorted(locked_months(scope.entity))
     if scope.subjects is not None:
         months = [month for month in months if f"{month:%Y-%m}" in scope.subjects]

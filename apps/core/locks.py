@@ -1,0 +1,10 @@
+"""Waiting for others, by name."""
+
+from django.db import connection
+
+
+def wait_for(*names: str) -> None:
+    """Wait until nobody else holds these names, one after the other, and hold them to the end of the transaction."""
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
