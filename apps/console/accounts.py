@@ -16,7 +16,15 @@ from apps.exceptions.forms import ReasonForm
 from apps.exceptions.models import Case
 from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Account, JournalLine, TaxCode
-from apps.settlements.accounts import Waiting, close_account, pointing_at, reopen_account, waiting_on, why_not_closed
+from apps.settlements.accounts import (
+    Waiting,
+    close_account,
+    pointing_at,
+    preview_reopen,
+    reopen_account,
+    waiting_on,
+    why_not_closed,
+)
 
 MISSING = "ledger.account-missing"
 
@@ -46,11 +54,7 @@ def _run_close(account: Account, actor: User, cleaned: dict[str, Any]) -> str:
 
 
 def _preview_reopen(account: Account, actor: User, cleaned: dict[str, Any]) -> Plan:
-    return Plan(
-        effect=f"Reopen {account.code}",
-        says="Fees can be mapped to it again, and journals on it can be approved. No journal changes.",
-        digest=digest(account.pk, account.closed_at),
-    )
+    return preview_reopen(account)
 
 
 def _run_reopen(account: Account, actor: User, cleaned: dict[str, Any]) -> str:

@@ -4,17 +4,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Exists, F, OuterRef, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
-from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES, READ_MONEY
-from apps.exceptions.forms import ReasonForm
+from apps.exceptions.forms import ReasonForm, refusal_beside_its_field
 from apps.exceptions.types import Plan
 from apps.ledger.models import Account, TaxClass
 from apps.settlements import causes
@@ -46,10 +44,8 @@ class ChangeRuleForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if not self.errors:
-            try:
+            with refusal_beside_its_field():
                 change(self.rule, **_fields(cleaned), actor=self.actor)
-            except Refused as refused:
-                raise ValidationError({refused.field or NON_FIELD_ERRORS: refused.words}) from refused
         return cleaned
 
 

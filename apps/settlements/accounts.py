@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import APPLY_CHART, MAP_FEES, Permission, check_may
+from apps.exceptions.types import Plan, digest
 from apps.ledger.models import Account, Journal, JournalLine, TaxCode
 from apps.settlements.models import FeeRule, JournalPart
 from apps.settlements.resolutions import lock_mapping, span_of
@@ -93,6 +94,15 @@ def close_account(*, account: Account, reason: str, actor: User) -> Account:
     if refusal := why_not_closed(account):
         raise Refused(refusal, code="not-closed")
     return _set(account, "account.closed", timezone.now(), reason, actor)
+
+
+def preview_reopen(account: Account) -> Plan:
+    """What reopening it means."""
+    return Plan(
+        effect=f"Reopen {account.code}",
+        says="Fees can be mapped to it again, and journals on it can be approved. No journal changes.",
+        digest=digest(account.pk, account.closed_at),
+    )
 
 
 @transaction.atomic

@@ -6,15 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
-from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.money import plain
 from apps.core.permissions import APPLY_CHART, MAP_FEES, Team
-from apps.exceptions.forms import ReasonForm
+from apps.exceptions.forms import ReasonForm, refusal_beside_its_field
 from apps.exceptions.models import Case, Diagnosis
-from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
+from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, register
 from apps.ledger.models import Account
 from apps.settlements import accounts, causes
 from apps.settlements.rule_versions import foresee
@@ -89,10 +87,8 @@ class MoveRulesForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if not self.errors:
-            try:
+            with refusal_beside_its_field():
                 accounts.moved(account_of(self.case), **_move(cleaned), actor=self.actor)
-            except Refused as refused:
-                raise ValidationError({refused.field: refused.words}) from refused
         return cleaned
 
 
@@ -120,12 +116,7 @@ def _run_move(case: Case, actor: User, cleaned: dict[str, Any]) -> str:
 
 
 def _preview_reopen(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
-    account = account_of(case)
-    return Plan(
-        effect=f"Reopen {account.code}",
-        says=f"Rules may point at {account} again, and its journals can be approved. No journal changes.",
-        digest=digest(account.pk, account.closed_at),
-    )
+    return accounts.preview_reopen(account_of(case))
 
 
 def _run_reopen(case: Case, actor: User, cleaned: dict[str, Any]) -> str:

@@ -5,11 +5,10 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
-from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES
+from apps.exceptions.forms import refusal_beside_its_field
 from apps.exceptions.models import Case
 from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import TaxClass, TaxCode
@@ -36,10 +35,8 @@ class ChooseTaxCodeForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() | {"tax_class": self.tax_class, "leg": self.leg}
         if not self.errors:
-            try:
+            with refusal_beside_its_field():
                 operations.new_tax_rule(**_rule_fields(cleaned))
-            except Refused as refused:
-                raise ValidationError({refused.field: refused.words}) from refused
         return cleaned
 
 

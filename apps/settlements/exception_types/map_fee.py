@@ -5,12 +5,11 @@ from datetime import date
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Min
 
-from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES
+from apps.exceptions.forms import refusal_beside_its_field
 from apps.exceptions.models import Case
 from apps.exceptions.types import Action, Plan, digest
 from apps.ledger.models import Account, TaxClass
@@ -114,10 +113,8 @@ class MapFeeForm(forms.Form):
                 "treatment": "" if self.signature.treatment == Treatment.NONE else self.signature.treatment,
             }
             cleaned["entity"] = self.case.entity
-            try:
+            with refusal_beside_its_field():
                 operations.new_rule(**_rule_fields(cleaned), actor=None, rules=rules_of(self.case.entity))
-            except Refused as refused:
-                raise ValidationError({refused.field: refused.words}) from refused
         return cleaned
 
 
