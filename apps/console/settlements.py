@@ -13,6 +13,7 @@ from apps.console.screens import PAGE, door, page_of, query_without, render_scre
 from apps.core.models import User
 from apps.core.permissions import READ_MONEY, TAKE_FILES
 from apps.ledger.models import Journal, JournalLine
+from apps.settlements.leg_changes import LEGS
 from apps.settlements.models import FileReading, Settlement, SettlementJournal, SettlementVersion
 
 State = SettlementVersion.State
@@ -68,6 +69,7 @@ def settlements(request: HttpRequest) -> HttpResponse:
         "view": view,
         "rows": rows_of(shown),
         "refused": list(refused[:REFUSED_SHOWN]),
+        "held": list(held_legs(request.user, request.companies)[:REFUSED_SHOWN]),
         "next": f"{shown[-1].end_at.isoformat()}~{shown[-1].pk}" if more else "",
         "kept": query_without(request, "after"),
         "may_upload": request.user.may_anywhere(TAKE_FILES),
@@ -78,11 +80,16 @@ def settlements(request: HttpRequest) -> HttpResponse:
 
 def refused_files(user: User, companies: Any) -> QuerySet[FileReading]:
     """Files that could not be read and that no corrected file replaced, the newest first."""
-    mine = FileReading.objects.filter(
-        file__connection__entity_id__in=user.entities_where(READ_MONEY),
-        status=FileReading.Status.REFUSED,
-        replaced_by=None,
-    )
+    return _readings(user, companies).filter(status=FileReading.Status.REFUSED, replaced_by=None)
+
+
+def held_legs(user: User, companies: Any) -> QuerySet[FileReading]:
+    """Files of order legs that wait for a person's look, the newest first."""
+    return _readings(user, companies).filter(status=FileReading.Status.HELD, reason=LEGS)
+
+
+def _readings(user: User, companies: Any) -> QuerySet[FileReading]:
+    mine = FileReading.objects.filter(file__connection__entity_id__in=user.entities_where(READ_MONEY))
     return (
         companies.within(mine, "file__connection__entity_id")
         .select_related("file__connection")

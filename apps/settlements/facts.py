@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -31,10 +31,14 @@ TAX_RULES = """
 # Cut by month and wherever a rule begins or ends, each group has one account and one tax code, and days cost nothing.
 CELLS = """
     SELECT version_id, signature_id, min(day), leg, sum(lines)::bigint, sum(credit), sum(debit)
-    FROM settlements_rollup
-    WHERE version_id = ANY(%(versions)s)
+    FROM ({rollups}) rollup
     GROUP BY version_id, signature_id, leg, date_trunc('month', day::timestamp), width_bucket(day, %(cuts)s::date[])
     ORDER BY 1, 2, 3, 4
+"""
+ROLLUPS = """
+    SELECT version_id, signature_id, day, leg, lines, credit, debit
+    FROM settlements_rollup
+    WHERE version_id = ANY(%(versions)s)
 """
 POSTINGS = """
     SELECT resolution.signature_id, lower(resolution.period), upper(resolution.period), rule.account_id, rule.tax_class_id
@@ -67,6 +71,16 @@ STANDING = """
 
 Postings = Mapping[int, Sequence[tuple[Span, Posting]]]
 """Signature id -> where its money goes when."""
+
+
+class RollUps(NamedTuple):
+    """A query of a roll-up's columns for `%(versions)s`, and what else it asks for."""
+
+    query: str
+    values: Mapping[str, Any]
+
+
+STORED = RollUps(ROLLUPS, {})
 
 
 class Cell(NamedTuple):
@@ -123,11 +137,13 @@ def read(
     settlements: Collection[int] = (),
     cuts: Iterable[date] = (),
     given_back: Collection[int] = (),
+    rollups: RollUps = STORED,
 ) -> Facts:
     """The facts about these versions' settlements, and of further `settlements` (ids) what was booked of them.
 
     `cuts` are days on which rules that are only proposed begin or end: what posts otherwise from then on is kept apart.
-    `given_back` are ids of exported journals that count as approved: what voiding their batch would make them.
+    `given_back` are ids of exported journals that count as approved: what voiding their batch would make them. `rollups`
+    says which roll-ups count instead of those that are stored.
     """
     settlement_ids = sorted({*settlements, *(version.settlement_id for version in versions)})
     asked = {
@@ -149,7 +165,7 @@ def read(
             postings[signature].append((Span(since, until), Posting(account, tax_class)))
             days |= {day for day in (since, until) if day}
         cells: dict[int, list[Cell]] = defaultdict(list)
-        for version, *cell in rows(CELLS, cuts=sorted(days)):
+        for version, *cell in rows(CELLS.format(rollups=rollups.query), cuts=sorted(days), **rollups.values):
             cells[version].append(Cell(*cell))
         return Facts(
             entity=entity,

@@ -3,13 +3,14 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TextIO
 
 from django.db import connection
 
 from apps.core.errors import Refused
 from apps.integrations.models import Connection
+from apps.settlements.facts import RollUps
 from apps.settlements.layout import ORDER_ID_LONGEST
 from apps.settlements.resolutions import lock_mapping
 
@@ -27,6 +28,12 @@ UPSERT = """
     ON CONFLICT (connection_id, order_id) DO UPDATE SET ship_from = excluded.ship_from, ship_to = excluded.ship_to
     WHERE (known.ship_from, known.ship_to) IS DISTINCT FROM (excluded.ship_from, excluded.ship_to)
     RETURNING order_id
+"""
+CHANGED = """
+    SELECT said.order_id
+    FROM unnest(%(orders)s::text[], %(froms)s::text[], %(tos)s::text[]) said (order_id, ship_from, ship_to)
+    LEFT JOIN settlements_orderleg known ON known.connection_id = %(connection)s AND known.order_id = said.order_id
+    WHERE (known.ship_from, known.ship_to) IS DISTINCT FROM (said.ship_from, said.ship_to)
 """
 HAVING_THEM = """
     SELECT DISTINCT settled.version_id
@@ -53,21 +60,23 @@ ENTITIES = """
     ORDER BY 1
 """
 EMPTY = "DELETE FROM settlements_rollup WHERE version_id = ANY(%(versions)s)"
-REFILL = """
-    INSERT INTO settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit)
-    SELECT line.version_id, line.signature_id, (line.posted_at AT TIME ZONE entity.zone)::date,
-           coalesce(leg.ship_from || '>' || leg.ship_to, ''), count(*),
-           coalesce(sum(line.amount) FILTER (WHERE line.amount > 0), 0),
-           coalesce(-sum(line.amount) FILTER (WHERE line.amount < 0), 0)
+# The legs in the arrays go before the known ones: with empty arrays it is what stands, else what would.
+BY_LEG = """
+    SELECT line.version_id, line.signature_id, (line.posted_at AT TIME ZONE entity.zone)::date AS day,
+           coalesce(said.leg, leg.ship_from || '>' || leg.ship_to, '') AS leg, count(*) AS lines,
+           coalesce(sum(line.amount) FILTER (WHERE line.amount > 0), 0) AS credit,
+           coalesce(-sum(line.amount) FILTER (WHERE line.amount < 0), 0) AS debit
     FROM settlements_settlementline line
     JOIN settlements_settlementversion version ON version.id = line.version_id
     JOIN settlements_settlement settlement ON settlement.id = version.settlement_id
     JOIN core_entity entity ON entity.id = settlement.entity_id
     LEFT JOIN settlements_orderleg leg
         ON line.order_id <> '' AND leg.order_id = line.order_id AND leg.connection_id = settlement.connection_id
+    LEFT JOIN unnest(%(orders)s::text[], %(legs)s::text[]) said (order_id, leg) ON said.order_id = line.order_id
     WHERE line.version_id = ANY(%(versions)s)
     GROUP BY 1, 2, 3, 4
 """
+REFILL = f"INSERT INTO settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit) {BY_LEG}"
 
 
 def read(source: TextIO, name: str) -> list[Leg]:
@@ -126,9 +135,21 @@ def upsert(place: Connection, legs: Iterable[Leg]) -> list[str]:
     return changed
 
 
+def changed(place: Connection, legs: Sequence[Leg]) -> list[str]:
+    """The order ids that `upsert` would return. Writes nothing."""
+    orders, froms, tos = (list(column) for column in zip(*legs, strict=True)) if legs else ([], [], [])
+    return _column(CHANGED, {"connection": place.pk, "orders": orders, "froms": froms, "tos": tos})
+
+
+def as_if(legs: Sequence[Leg]) -> RollUps:
+    """The roll-ups as these legs would make them: of versions that have lines of their orders."""
+    orders = [order for order, _, _ in legs]
+    return RollUps(BY_LEG, {"orders": orders, "legs": [f"{ship_from}>{ship_to}" for _, ship_from, ship_to in legs]})
+
+
 def versions_with(place: Connection, orders: Collection[str]) -> list[int]:
     """Ids of the connection's versions that have lines of these orders."""
-    return _ids(HAVING_THEM, {"orders": list(orders), "connection": place.pk})
+    return _column(HAVING_THEM, {"orders": list(orders), "connection": place.pk})
 
 
 def reroll(version_ids: Collection[int]) -> None:
@@ -136,19 +157,19 @@ def reroll(version_ids: Collection[int]) -> None:
 
     Under the mapping's lock: legs loaded while a file is read would miss the file's lines, and the file the legs.
     """
-    for entity_id in _ids(ENTITIES, {"versions": list(version_ids)}):
+    for entity_id in _column(ENTITIES, {"versions": list(version_ids)}):
         lock_mapping(entity_id)
-    versions = _ids(WITH_LEGS, {"versions": list(version_ids)})
+    versions = _column(WITH_LEGS, {"versions": list(version_ids)})
     if versions:
         with connection.cursor() as cursor:
             cursor.execute(EMPTY, {"versions": versions})
-            cursor.execute(REFILL, {"versions": versions})
+            cursor.execute(REFILL, {"versions": versions, "orders": [], "legs": []})
 
 
-def _ids(statement: str, values: dict) -> list[int]:
+def _column(statement: str, values: dict) -> list:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return [identity for (identity,) in cursor.fetchall()]
+        return [value for (value,) in cursor.fetchall()]
 
 
 def _fault(leg: Leg, found: dict[str, Leg]) -> str:

@@ -101,6 +101,7 @@ class FileReading(models.Model):
         CHANGED = "changed", "Changed"
         HELD = "held", "Held"
         REFUSED = "refused", "Refused"
+        PUT_AWAY = "put-away", "Put away"
 
     file = models.OneToOneField(StoredFile, models.PROTECT, related_name="reading")
     status = models.CharField(max_length=10, choices=Status)
@@ -111,6 +112,14 @@ class FileReading(models.Model):
     replaced_by = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", help_text="The corrected file")
     job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="+")
     read_at = models.DateTimeField(db_default=Now())
+
+    @property
+    def entity(self) -> Entity:
+        return self.file.connection.entity
+
+    @property
+    def entity_id(self) -> int:
+        return self.file.connection.entity_id
 
 
 class FeeSignature(models.Model):

@@ -10,12 +10,8 @@ from django.db.models import Sum
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import TAKE_FILES, check_may
-from apps.exceptions.sweep import sweep_each
-from apps.exceptions.types import Scope
-from apps.integrations.models import Connection
 from apps.ledger.models import Account, TaxClass, TaxCode, TaxRule
-from apps.settlements import causes, journals, legs
+from apps.settlements import journals
 from apps.settlements.models import FeeRule, RollUp
 from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, range_of, resolve, rules_of
 from apps.settlements.rules import Rule, Signature, Span
@@ -150,52 +146,6 @@ def choose_tax_code(
         reason=reason,
     )
     return row
-
-
-@dataclass(frozen=True, kw_only=True)
-class LegsLoaded:
-    """How many orders the file named, how many are new or changed, and how many settlements were rolled up again."""
-
-    orders: int
-    changed: int
-    settlements: int
-
-    @property
-    def words(self) -> str:
-        if not self.changed:
-            return f"{self.orders:,} orders, all known with these countries. Nothing was changed."
-        return (
-            f"{self.orders:,} orders, {self.changed:,} of them new or changed. "
-            f"{self.settlements:,} settlements were rolled up again."
-        )
-
-
-@transaction.atomic
-def load_order_legs(*, connection: Connection, rows: Sequence[legs.Leg], actor: User | None) -> LegsLoaded:
-    """Keep where orders were shipped from and to, roll the settlements concerned up again, rebuild their drafts, sweep.
-
-    `actor` None is a program run on the server itself.
-    """
-    entity = connection.entity
-    if actor is not None:
-        check_may(actor, TAKE_FILES, entity)
-    lock_mapping(entity.pk)
-    changed = legs.upsert(connection, rows)
-    versions = legs.versions_with(connection, changed)
-    loaded = LegsLoaded(orders=len(rows), changed=len(changed), settlements=len(versions))
-    if changed:
-        AuditEntry.objects.record(
-            actor=actor,
-            entity=entity,
-            verb="legs.loaded",
-            subject=f"connection:{connection.pk}",
-            after={"orders": loaded.orders, "changed": loaded.changed, "settlements": loaded.settlements},
-        )
-    if versions:
-        legs.reroll(versions)
-        journals.rebuild(versions, because=f"Where {len(changed):,} orders were shipped from and to became known.")
-        sweep_each({code: Scope(entity=entity) for code in causes.JOURNALS})
-    return loaded
 
 
 def _waiting(signature_ids: Sequence[int]) -> int:

@@ -34,12 +34,12 @@ def days_of(spans: Spans) -> set[date]:
 
 
 def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> Comparison:
-    """Of the same payouts, by today's rules or file and by the changed ones. A line counts where its cell gets an account."""
+    """Of the same payouts, by today's rules, legs or file and by the changed ones. A line counts where it gets an account."""
     entity = facts.entity
     dropped = sorted(_keys(before) - _keys(after))
     lines, moved, gross = 0, 0, defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
-        if old.version.pk != new.version.pk:  # another file: its lines have nothing to do with those before
+        if not _of_the_same_lines(old, new):
             continue
         for was, now in zip(old.cells, new.cells, strict=True):
             if was.posting is None and now.posting is not None:
@@ -69,6 +69,12 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
         freed=dict(freed),
         blocked=dict(blocked),
     )
+
+
+def _of_the_same_lines(old: Payout, new: Payout) -> bool:
+    """Not where another file counts, or the legs fall otherwise: then nothing is to be said cell by cell."""
+    lines = [[(cell.cause, cell.day, cell.leg, cell.lines) for cell in payout.cells] for payout in (old, new)]
+    return old.version.pk == new.version.pk and lines[0] == lines[1]
 
 
 def _keys(payouts: Sequence[Payout]) -> set[str]:

@@ -27,7 +27,7 @@ from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
 from opsconsole.demo.books import keep_books
 from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, MARTA, PEOPLE, PRIYA, Company, Person
-from opsconsole.demo.story import Download, leg_files, lost_leg_file, settlement_files
+from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
 
 LOADED = "demo.loaded"
 SINCE = date(2026, 9, 1)
@@ -56,6 +56,7 @@ def load(say: Callable[[str], None]) -> bool:
     _lose_a_worker(_stored(lost_leg_file(), entities, people[PRIYA]))
     _work(home, priya=people[PRIYA], marta=people[MARTA])
     keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
+    _read(_stored(late_leg_file(), entities, people[PRIYA]), READ_LEGS)
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")
     return True
 

@@ -141,6 +141,12 @@ def leg_files() -> list[Download]:
     ]
 
 
+def late_leg_file() -> Download:
+    """It comes when the settlement of its orders has left."""
+    rows = [f"{order},GB,{'IE' if place % 5 == 0 else 'GB'}" for place, order in enumerate(orders_of(UK_2)) if place % 2]
+    return _legs("amazon.co.uk", "order_legs_uk_september.csv", rows)
+
+
 def lost_leg_file() -> Download:
     """The one whose worker went silent."""
     rows = [f"{order},DE,DE" for order in orders_of(DE_4)]

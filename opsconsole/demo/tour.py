@@ -58,6 +58,11 @@ def first_of(path: str) -> Callable[[Page], object]:
     return open_first
 
 
+def _held_legs(page: Page) -> None:
+    page.goto("/settlements/")
+    page.get_by_role("link", name="order_legs_uk_september.csv").click()
+
+
 def case_of(kind: str, team: str = "finance") -> Callable[[Page], object]:
     return first_of(f"/queue/{team}/?type={kind}")
 
@@ -277,6 +282,8 @@ def screens(newcomer: Login) -> list[Screen]:
             ("case-tax-code", marta, case_of("ledger.tax-code-unmapped")),
             ("case-job", kofi, case_of("job.stuck", team="ops")),
             ("settlements", priya, at("/settlements/")),
+            ("held-legs", priya, _held_legs),
+            ("held-legs-read-only", elin, _held_legs),
             ("tie-out", priya, at(tie_out)),
             ("tie-out-negative", priya, at(f"/settlements/{DE_3.number}/")),
             ("tie-out-held", priya, at(f"/settlements/{GARDEN_2.number}/")),

@@ -13,10 +13,11 @@ from apps.ledger.models import ExportBatch, Journal
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
-from apps.settlements.models import Settlement, SettlementVersion
+from apps.settlements.models import FileReading, Settlement, SettlementVersion
 from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.settlements.books import SHIPPED, settle
 from tests.settlements.files import SALE, File, line
-from tests.settlements.take import take
+from tests.settlements.take import take, take_legs
 
 NEW_FEE = line("-4.20", amount_type="ItemFees", amount_description="NewReturnFee")
 NOT_V2 = b"settlement-id\tcurrency\n300\tGBP\n"
@@ -32,7 +33,7 @@ class Company:
 
     @property
     def settlement(self) -> Settlement:
-        return Settlement.objects.get(entity=self.entity, versions__state="taken")
+        return Settlement.objects.filter(entity=self.entity, versions__state="taken").earliest("pk")
 
     @property
     def held(self) -> Settlement:
@@ -57,6 +58,16 @@ class Company:
         }
         approve(**done)
         return export(**done, format="generic")
+
+    @property
+    def held_legs(self) -> FileReading:
+        """A file of order legs that would correct a journal that has left, at the latest now."""
+        if found := FileReading.objects.filter(file__connection=self.connection, reason="legs").first():
+            return found
+        finance = self.people[Role.FINANCE]
+        journals = approve(journals=settle(self.connection, f"6000000000{self.entity.pk}", SHIPPED), actor=finance)
+        export(journals=journals, format="generic", actor=finance)
+        return take_legs(self.connection, {SALE[0]["order-id"]: "GB>DE"})
 
     def client(self, role: Role) -> Client:
         return signed_in(self.people[role])

@@ -63,7 +63,7 @@ def test_a_file_of_order_legs_goes_the_same_way(ours: Company):
     client.post(UPLOAD, {"kind": "settlements.read-legs", "file": legs, "connection": ours.connection.pk})
     job = Job.objects.order_by("-pk").first()
     run_here(job)
-    assert "1 orders, 1 of them new or changed" in client.get(reverse("job", args=[job.pk])).content.decode()
+    assert "1 order, 1 of them new or changed" in client.get(reverse("job", args=[job.pk])).content.decode()
 
 
 def test_operations_see_the_work_but_not_its_money(ours: Company):

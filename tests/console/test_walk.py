@@ -55,10 +55,11 @@ OF_ONE = {
     "signature": MONEY,
     "rule": MONEY,
     "account": MONEY,
+    "held_legs": MONEY,
     "close_month": MONEY,
     "one_person": MONEY,
 }
-WRITTEN = {"withdraw", "void", "rule_do", "account_do", "act", "case_move", "job_move"}
+WRITTEN = {"withdraw", "void", "rule_do", "account_do", "held_legs_do", "act", "case_move", "job_move"}
 
 
 def address_of(name: str, company: Company) -> str:
@@ -78,6 +79,7 @@ def address_of(name: str, company: Company) -> str:
         "chain": lambda: [ReserveChain.objects.get(connection=company.connection).pk],
         "rule": lambda: [FeeRule.objects.filter(entity=company.entity).first().pk],
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
+        "held_legs": lambda: [company.held_legs.pk],
         "batch": lambda: [company.batch.pk],
         "batch_file": lambda: [company.batch.pk],
         "signature": lambda: [FeeSignature.objects.filter(entity=company.entity).first().pk],

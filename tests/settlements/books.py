@@ -11,6 +11,7 @@ from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take
 
 RETURN_FEE = line("-4.20", amount_type="ItemFees", amount_description="NewReturnFee")
+SHIPPED = line("-12.00", amount_type="ItemFees", amount_description="FBAPerUnitFulfillmentFee")
 NOVEMBER = "03.11.2026"
 LATER = line("50.00", posted_date=NOVEMBER, posted_date_time=f"{NOVEMBER} 12:00:00 UTC")
 

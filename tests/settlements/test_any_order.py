@@ -16,9 +16,10 @@ from apps.settlements import closing, journals
 from apps.settlements.approval import approve, withdraw
 from apps.settlements.exports import export
 from apps.settlements.facts import read
+from apps.settlements.leg_changes import load_order_legs
 from apps.settlements.makers import makers
 from apps.settlements.models import FeeRule, JournalPart, RollUp, SettlementVersion
-from apps.settlements.operations import choose_tax_code, load_order_legs, map_fee
+from apps.settlements.operations import choose_tax_code, map_fee
 from apps.settlements.rule_versions import change_rule, undo_rule
 from apps.settlements.versions import choose_version
 from apps.settlements.voiding import preview_void, void_batch

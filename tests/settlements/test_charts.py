@@ -17,8 +17,8 @@ from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.ledger.models import Account, TaxCode, TaxRule
 from apps.settlements import charts, legs
+from apps.settlements.leg_changes import load_order_legs
 from apps.settlements.models import FeeRule, OrderLeg, RollUp
-from apps.settlements.operations import load_order_legs
 from apps.settlements.resolutions import rules_of
 from apps.settlements.rules import FREE_TEXT, Signature, resolve_spans
 from tests.factories import ConnectionFactory, EntityFactory, person

@@ -13,15 +13,14 @@ from apps.settlements import journals
 from apps.settlements.approval import approve
 from apps.settlements.exception_types.map_fee import MAP_FEE
 from apps.settlements.exports import export
+from apps.settlements.leg_changes import load_order_legs
 from apps.settlements.models import FeeRule, JournalPart, RollUp, SettlementVersion
-from apps.settlements.operations import load_order_legs
 from apps.settlements.rule_versions import change_rule, undo_rule
-from tests.settlements.books import LATER, RETURN_FEE, lock, map_the_fee, settle
+from tests.settlements.books import LATER, RETURN_FEE, SHIPPED, lock, map_the_fee, settle
 from tests.settlements.files import SALE, line
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SINCE = date(2026, 10, 1)
-SHIPPED = line("-12.00", amount_type="ItemFees", amount_description="FBAPerUnitFulfillmentFee")
 ANOTHER_FEE = line("-6.00", amount_type="ItemFees", amount_description="OtherFee")
 
 

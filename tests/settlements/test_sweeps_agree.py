@@ -19,7 +19,7 @@ from apps.integrations.files import store
 from apps.integrations.models import Connection
 from apps.ledger.models import Account, Journal, JournalLine
 from apps.ledger.periods import locked_months
-from apps.settlements import accounts, causes, closing, legs, operations, rule_versions, waiting
+from apps.settlements import accounts, causes, closing, leg_changes, legs, rule_versions, waiting
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exception_types.accounts import MOVE_RULES
@@ -128,7 +128,7 @@ class Company:
 
     def legs(self, leg) -> None:
         rows: list[legs.Leg] = [(SALE[0]["order-id"], *leg.split(">"))]
-        operations.load_order_legs(connection=self.place, rows=rows, actor=self.finance)
+        leg_changes.load_order_legs(connection=self.place, rows=rows, actor=self.finance)
 
     def lock(self, month) -> None:
         self._of_month(closing.lock, month, actor=self.finance)

@@ -15,8 +15,8 @@ from apps.settlements.approval import approve
 from apps.settlements.differences import difference
 from apps.settlements.exception_types.choose_version import CHOOSE_VERSION
 from apps.settlements.exports import export
+from apps.settlements.leg_changes import load_order_legs
 from apps.settlements.models import OrderLeg, Settlement, SettlementVersion
-from apps.settlements.operations import load_order_legs
 from apps.settlements.versions import choose_version
 from tests.factories import person
 from tests.settlements.files import SALE, File, line

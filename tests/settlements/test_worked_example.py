@@ -16,8 +16,8 @@ from apps.integrations.models import Connection, JobState
 from apps.ledger.models import Journal
 from apps.settlements import legs
 from apps.settlements.charts import apply_chart
+from apps.settlements.leg_changes import load_order_legs
 from apps.settlements.models import READ_FILE, JournalPart, RollUp, SettlementLine
-from apps.settlements.operations import load_order_legs
 from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.take import live_cases
 
