@@ -41,12 +41,18 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "template_partials",
+    "django_celery_beat",
+    "import_export",
     "csp",
     "apps.core",
     "apps.exceptions",
     "apps.integrations",
+    "apps.catalog",
+    "apps.orders",
+    "apps.inventory",
     "apps.ledger",
     "apps.settlements",
+    "apps.imports",
     "apps.console",
 ]
 

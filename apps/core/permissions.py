@@ -53,6 +53,15 @@ POST_LATER = _permission("journals.post-later", "post what waits for a locked mo
 CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else asked for", Role.FINANCE, Role.ADMIN)
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
+KEEP_CONNECTIONS = _permission("connections.keep", "connect systems or change their schedules", Role.ADMIN)
+READ_ORDERS = _permission("orders.read", "read orders and listings", *Role)
+READ_BUYERS = _permission("buyers.read", "read buyers' names and addresses", Role.OPS, Role.ADMIN)
+WORK_ORDERS = _permission("orders.work", "route, release or cancel orders", Role.OPS, Role.ECOMMERCE)
+MAP_SKUS = _permission("skus.map", "map SKUs to items", Role.ECOMMERCE)
+READ_STOCK = _permission("stock.read", "read stock", *Role)
+KEEP_STOCK = _permission("stock.keep", "set stock buffers", Role.ECOMMERCE)
+SIGN_CHECKS = _permission("checks.sign", "sign the daily check", Role.OPS)
+IMPORT_SHEETS = _permission("sheets.import", "import spreadsheets", Role.ADMIN, Role.ECOMMERCE, Role.FINANCE)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
 
 

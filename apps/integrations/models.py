@@ -14,10 +14,25 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
 
 
 class Connection(models.Model):
-    """One account at an outside system. For now: an Amazon seller account whose reports are uploaded."""
+    """One account at an outside system.
+
+    An uploaded one has no credentials: people bring its files. `endpoint` and `token_url` are the system's own addresses,
+    chosen with the region; `marketplaces` are Amazon's ids. It is revoked from the moment that the system says so until it
+    answers again.
+    """
+
+    class Kind(models.TextChoices):
+        UPLOAD = "upload", "Amazon files, uploaded by people"
+        AMAZON = "amazon-seller", "Amazon seller account"
 
     entity = models.ForeignKey(Entity, models.PROTECT, related_name="connections")
     name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20, choices=Kind, default=Kind.UPLOAD)
+    account = models.CharField(max_length=60, blank=True, help_text="The system's id of us: Amazon's seller id")
+    endpoint = models.URLField(blank=True)
+    token_url = models.URLField(blank=True)
+    marketplaces = models.JSONField(default=list)
+    revoked_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     objects = ConnectionQuerySet.as_manager()
@@ -121,3 +136,125 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["job", "number"], name="one_attempt_per_number"),
             models.UniqueConstraint(fields=["job"], condition=Q(outcome="running"), name="one_running_attempt"),
         ]
+
+
+class Credential(models.Model):
+    """What a connection signs in with, sealed by apps.integrations.credentials. Nothing shows it again."""
+
+    connection = models.OneToOneField(Connection, models.CASCADE, related_name="credential")
+    sealed = models.BinaryField()
+    changed_at = models.DateTimeField(db_default=Now())
+    changed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+
+
+class Source(models.Model):
+    """A feed of a connection: where it goes on, when it is pulled, and when it last proved that it brings data.
+
+    `proven_at`: up to this instant the system has told us everything. Green needs it; a run without an error does not.
+    """
+
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="sources")
+    feed = models.CharField(max_length=60, help_text="Names the Feed that stores its pages")
+    cursor = models.JSONField(default=dict)
+    every = models.DurationField(help_text="How often it is pulled")
+    paused = models.BooleanField(default=False)
+    proven_at = models.DateTimeField(null=True)
+    newest_at = models.DateTimeField(null=True, help_text="When a run last brought a record")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "feed"], name="one_source_per_feed")]
+
+    def __str__(self) -> str:
+        return self.feed
+
+
+class Verdict(models.TextChoices):
+    TRANSIENT = "transient", "Transient"
+    STRUCTURAL = "structural", "Structural"
+    UNKNOWN = "unknown", "Not known"
+
+
+class SyncRun(models.Model):
+    """One pull of a source, from its cursor to the end of what there was. Its job says how far it is and when it tries again."""
+
+    source = models.ForeignKey(Source, models.CASCADE, related_name="runs")
+    job = models.OneToOneField(Job, models.PROTECT, related_name="run")
+    pages = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    unreadable = models.PositiveIntegerField(default=0)
+    verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
+    evidence = models.JSONField(default=dict, help_text="An Evidence, and what else failed in that minute")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source"], condition=Q(ended_at=None), name="one_run_of_a_source"),
+        ]
+        indexes = [models.Index(fields=["source", "-id"], name="runs_of_source")]
+
+
+class CallFault(models.Model):
+    """A call to an outside system that failed, kept as evidence for the verdicts of others in that minute."""
+
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="faults")
+    run = models.ForeignKey(SyncRun, models.CASCADE, null=True, related_name="faults")
+    at = models.DateTimeField(db_default=Now())
+    operation = models.CharField(max_length=80)
+    status = models.PositiveSmallIntegerField(null=True)
+    code = models.CharField(max_length=80, blank=True)
+    request_id = models.CharField(max_length=80, blank=True)
+    words = models.TextField()
+    verdict = models.CharField(max_length=10, choices=Verdict)
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "at"], name="faults_by_time")]
+
+
+class UnreadableRecord(models.Model):
+    """A record of a page that could not be read, as it came. It ends when the record is read after all."""
+
+    source = models.ForeignKey(Source, models.CASCADE, related_name="unreadables")
+    key = models.CharField(max_length=200)
+    raw = models.JSONField()
+    words = models.TextField()
+    first_seen_at = models.DateTimeField(db_default=Now())
+    last_seen_at = models.DateTimeField(db_default=Now())
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "key"], name="one_unreadable_per_key")]
+
+
+class Command(models.Model):
+    """Outbound work, written with its cause and sent later. `key` makes it happen once, however often its cause comes."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting to be sent"
+        SENT = "sent", "Sent"
+        REFUSED = "refused", "Refused by the system it went to"
+        CANCELLED = "cancelled", "Cancelled"
+
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="commands")
+    target = models.CharField(max_length=20, help_text="The kind of system that it goes to: warehouse, erp")
+    kind = models.CharField(max_length=40, help_text="The verb: ship-order, record-sale")
+    key = models.CharField(max_length=200)
+    subject = models.CharField(max_length=200, help_text="What it is about: order:12")
+    payload = models.JSONField(default=dict, help_text="What to do, without buyers' data")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    words = models.TextField(blank=True, help_text="What the system answered")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entity", "key"], name="one_command_per_key"),
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "sent", "refused", "cancelled"]), name="command_state_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["subject"], name="commands_by_subject")]
+
+    def __str__(self) -> str:
+        return self.key

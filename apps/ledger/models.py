@@ -3,18 +3,12 @@
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Q, Value
-from django.db.models.functions import Cast, Concat, Now
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_MONEY
-
-
-def key_range(*columns: str) -> Func:
-    """A one-point int8range of the hash of some columns: lets GiST compare scalars without the extension btree_gist."""
-    parts = [part for column in columns for part in (Cast(F(column), models.TextField()), Value("\x1f"))]
-    key = Func(Concat(*parts, output_field=models.TextField()), Value(0), function="hashtextextended")
-    return Func(key, key, Value("[]"), function="int8range")
+from apps.core.ranges import key_range
 
 
 class AccountQuerySet(models.QuerySet["Account"]):

@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_MONEY
+from apps.core.ranges import key_range
 from apps.integrations.models import Connection, Job, StoredFile
-from apps.ledger.models import Account, Journal, JournalLine, TaxClass, key_range
+from apps.ledger.models import Account, Journal, JournalLine, TaxClass
 
 
 class Treatment(models.TextChoices):

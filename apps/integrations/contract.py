@@ -1,0 +1,96 @@
+"""What a connector to an outside system is. Pure: a connector never touches our tables, a domain never sees HTTP.
+
+Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`; anything else that it raises is a bug of ours.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+Cursor = Mapping[str, Any]
+"""Where a feed goes on: JSON that only its connector reads. Empty: from the beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the outside system said when a call failed. `status` None: no answer came. `words` hold no secret."""
+
+    operation: str
+    words: str
+    status: int | None = None
+    code: str = ""
+    request_id: str = ""
+
+
+class ConnectorError(Exception):
+    """A call that failed, with what says so."""
+
+    def __init__(self, evidence: Evidence):
+        super().__init__(evidence.words)
+        self.evidence = evidence
+
+
+class TransientError(ConnectorError):
+    """It may work later without anybody doing anything: throttled, unavailable, no answer."""
+
+    def __init__(self, evidence: Evidence, retry_after: timedelta | None = None):
+        super().__init__(evidence)
+        self.retry_after = retry_after
+
+
+class PermanentError(ConnectorError):
+    """Asking again cannot help: the request or the data is wrong, or the answer is none that we can read."""
+
+
+class ConfigError(ConnectorError):
+    """The connection itself: consent revoked, credentials wrong, a role missing. A person mends it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One record as the source sent it. `key` is its natural key in the feed; where it has none, its place in the page."""
+
+    key: str
+    data: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A whole file of the source, on disk at `path` as its bytes came, decompressed. Removed when its page was stored."""
+
+    key: str
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What one call brought. After it is stored, the feed goes on at `cursor`.
+
+    `asked_at` is the instant up to which the source has now told us everything, where it says so; `total` is how many
+    records the whole run will bring, where the source says that.
+    """
+
+    records: list[Record]
+    cursor: Cursor
+    asked_at: datetime | None = None
+    documents: list[Document] = field(default_factory=list)
+    total: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A connection that answers. `words` say what it is; `marketplaces` are the source's own ids."""
+
+    words: str
+    marketplaces: tuple[str, ...] = ()
+
+
+class Connector(Protocol):
+    def check(self) -> Checked:
+        """Ask the source who we are. Raises a ConnectorError."""
+
+    def pull(self, feed: str, cursor: Cursor) -> Iterator[Page]:
+        """The pages of a feed from the cursor on, to the end of what there is now. Raises a ConnectorError."""

@@ -1,0 +1,60 @@
+"""What a feed is: a stream of records from one kind of connection, and how its domain stores a page. Domains declare them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from apps.integrations.contract import Page
+from apps.integrations.models import Connection, Source, StoredFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A record that cannot be read: kept raw, raised as a case, never in the way of the others. `words` name the field."""
+
+    key: str
+    raw: Any
+    words: str
+
+
+@dataclass(kw_only=True)
+class Stored:
+    """What became of a page's records. A replay of known records reports them unchanged."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    @property
+    def seen(self) -> int:
+        return self.added + self.changed + self.unchanged + len(self.unreadable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """`store(source, page, files)` writes a page inside the transaction that moves the cursor; `files` are the page's
+    documents as stored, in order. `after(source)` runs once the run has ended well, outside any transaction.
+
+    `every` is the schedule that a new connection starts with; with nothing proven for `quiet_after` the feed is stale.
+    """
+
+    name: str
+    title: str
+    kind: Connection.Kind
+    every: timedelta
+    quiet_after: timedelta
+    store: Callable[[Source, Page, Sequence[StoredFile]], Stored]
+    after: Callable[[Source], None] = lambda source: None
+
+
+FEEDS: dict[str, Feed] = {}
+
+
+def register_feed(feed: Feed) -> Feed:
+    """Add a feed. A name declared twice is a mistake of ours and stops the start."""
+    if feed.name in FEEDS:
+        raise ValueError(f"feed {feed.name} is declared twice")
+    FEEDS[feed.name] = feed
+    return feed
