@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "csp",
     "apps.core",
     "apps.exceptions",
+    "apps.work",
     "apps.integrations",
     "apps.catalog",
     "apps.orders",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
@@ -14,6 +15,8 @@ from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
 from apps.settlements.models import FileReading, Settlement, SettlementVersion
+from apps.work.models import SignedCheck
+from apps.work.routines import ROUTINES, sign
 from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.books import SHIPPED, settle
 from tests.settlements.files import SALE, File, line
@@ -58,6 +61,13 @@ class Company:
         }
         approve(**done)
         return export(**done, format="generic")
+
+    @property
+    def signed_check(self) -> SignedCheck:
+        if found := SignedCheck.objects.filter(entity=self.entity).first():
+            return found
+        actor = self.people[Role.OPS]
+        return sign(routine=ROUTINES["rejected-orders"], entity=self.entity, now=timezone.now(), note="", actor=actor)
 
     @property
     def held_legs(self) -> FileReading:

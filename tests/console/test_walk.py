@@ -56,10 +56,12 @@ OF_ONE = {
     "rule": MONEY,
     "account": MONEY,
     "held_legs": MONEY,
+    "check": EVERYBODY,
+    "signed_check": EVERYBODY,
     "close_month": MONEY,
     "one_person": MONEY,
 }
-WRITTEN = {"withdraw", "void", "rule_do", "account_do", "held_legs_do", "act", "case_move", "job_move"}
+WRITTEN = {"withdraw", "void", "rule_do", "account_do", "held_legs_do", "check_do", "act", "case_move", "job_move"}
 
 
 def address_of(name: str, company: Company) -> str:
@@ -79,6 +81,8 @@ def address_of(name: str, company: Company) -> str:
         "chain": lambda: [ReserveChain.objects.get(connection=company.connection).pk],
         "rule": lambda: [FeeRule.objects.filter(entity=company.entity).first().pk],
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
+        "check": lambda: [company.entity.pk, "rejected-orders"],
+        "signed_check": lambda: [company.signed_check.pk],
         "held_legs": lambda: [company.held_legs.pk],
         "batch": lambda: [company.batch.pk],
         "batch_file": lambda: [company.batch.pk],

@@ -1,0 +1,179 @@
+"""A routine of a company: what there is to see now, the last days with who signed, signing it, marking a day as peak."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+
+from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.screens import door, render_screen, show_in_zone
+from apps.core.models import Entity, User
+from apps.core.permissions import READ_ORDERS, SIGN_CHECKS
+from apps.exceptions.types import Plan, digest
+from apps.work.models import SignedCheck
+from apps.work.routines import ROUTINES, Entry, Routine, days, decided, due, mark_peak, next_due, sign
+
+ENTRIES_SHOWN = 200
+DAYS_SHOWN = 7
+KINDS = {
+    "late": "past or near their ship-by",
+    "held": "held",
+    "refused": "refused",
+    "unreadable": "unreadable",
+}
+
+
+@dataclass
+class Subject:
+    """What a deed of this screen is about: a routine of a company, at one instant."""
+
+    entity: Entity
+    routine: Routine
+    now: datetime
+
+    @property
+    def entity_id(self) -> int:
+        return self.entity.pk
+
+    def refresh_from_db(self) -> None:
+        self.now = timezone.now()
+
+
+class SignForm(forms.Form):
+    note = forms.CharField(label="What you decided, if you want to say it", required=False, max_length=1000,
+                           widget=forms.Textarea({"rows": 3}))  # fmt: skip
+
+    def __init__(self, subject: Subject, actor: User, data: Any = None):
+        super().__init__(data)
+
+
+class PeakForm(forms.Form):
+    day = forms.DateField(label="Day", widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
+
+    def __init__(self, subject: Subject, actor: User, data: Any = None):
+        super().__init__(data)
+        self.fields["day"].help_text = f"Signed {len(subject.routine.peak_hours)} times on that day."
+
+
+def _preview_sign(subject: Subject, actor: User, cleaned: dict[str, Any]) -> Plan:
+    entries = subject.routine.gather(subject.entity, subject.now)
+    late = [entry.label for entry in entries if entry.late]
+    count = len(entries)
+    effect = "Sign with zero" if not count else f"Sign with {count:,} left" if count > 1 else "Sign with one left"
+    named = f" {len(late):,} past their ship-by {'is' if len(late) == 1 else 'are'} named in it." if late else ""
+    return Plan(
+        effect=effect,
+        says=f"It says what was there, what was decided and what is left, with your name.{named}",
+        digest=digest([entry.said for entry in entries], decided(subject.routine, subject.entity, entries)),
+    )
+
+
+def _run_sign(subject: Subject, actor: User, cleaned: dict[str, Any]) -> str:
+    check = sign(
+        routine=subject.routine, entity=subject.entity, now=subject.now, note=cleaned["note"].strip(), actor=actor
+    )
+    return f"Signed: {len(check.seen):,} seen, {len(check.decided):,} decided since the last one."
+
+
+def _preview_peak(subject: Subject, actor: User, cleaned: dict[str, Any]) -> Plan:
+    return Plan(
+        effect=f"Mark {cleaned['day']:%d.%m.%Y} as peak",
+        says=f"{subject.routine.title} is signed at {' and '.join(f'{at:%H:%M}' for at in subject.routine.peak_hours)}.",
+        digest=digest(cleaned["day"]),
+    )
+
+
+def _run_peak(subject: Subject, actor: User, cleaned: dict[str, Any]) -> str:
+    return f"{mark_peak(routine=subject.routine, entity=subject.entity, day=cleaned['day'], actor=actor).day:%d.%m.%Y} is peak."
+
+
+SIGN = Deed(
+    name="sign", label="Sign the check", permission=SIGN_CHECKS, form=SignForm, preview=_preview_sign, run=_run_sign
+)
+PEAK = Deed(
+    name="peak", label="Mark a day as peak", permission=SIGN_CHECKS, form=PeakForm, preview=_preview_peak, run=_run_peak
+)
+DEEDS = {deed.name: deed for deed in (SIGN, PEAK)}
+
+
+@door(READ_ORDERS)
+def check(request: HttpRequest, entity: int, name: str) -> HttpResponse:
+    """?do=peak chooses the other deed."""
+    subject = _subject(request, entity, name)
+    deed = DEEDS.get(request.GET.get("do", ""), SIGN)
+    able = not may_not(deed, subject, request.user) and (deed is PEAK or due(subject.routine, subject.entity, subject.now))
+    return _show(request, subject, offer(deed, subject, request.user) if able else None)
+
+
+@door(READ_ORDERS, methods=["POST"])
+def check_do(request: HttpRequest, entity: int, name: str, deed: str) -> HttpResponse:
+    """Preview the deed, or do it if it still matches the preview."""
+    subject = _subject(request, entity, name)
+    if deed not in DEEDS:
+        raise Http404(f"nothing called {deed}")
+    attempted = attempt(DEEDS[deed], subject, request)
+    if attempted.done:
+        messages.success(request, attempted.done)
+        return redirect("check", entity=entity, name=name)
+    return _show(request, subject, attempted)
+
+
+@door(READ_ORDERS)
+def signed_check(request: HttpRequest, pk: int) -> HttpResponse:
+    """A check as it was signed."""
+    mine = SignedCheck.objects.filter(entity__in=request.user.entities_where(READ_ORDERS))
+    found = get_object_or_404(mine.select_related("entity", "signed_by"), pk=pk)
+    show_in_zone(found.entity)
+    context = {
+        "check": found,
+        "routine": ROUTINES[found.routine],
+        "seen": found.seen[:ENTRIES_SHOWN],
+        "kinds": _kinds(entry["kind"] for entry in found.seen),
+    }
+    return render_screen(request, "signed_check.html", context)
+
+
+def _subject(request: HttpRequest, entity: int, name: str) -> Subject:
+    if name not in ROUTINES:
+        raise Http404(f"no routine {name}")
+    found = get_object_or_404(Entity.objects.filter(pk__in=request.user.entities_where(READ_ORDERS)), pk=entity)
+    show_in_zone(found)
+    return Subject(found, ROUTINES[name], timezone.now())
+
+
+def _kinds(found: Any) -> list[tuple[str, int]]:
+    """(what it is in words, how many), the most urgent kind first."""
+    kinds = sorted(found, key=list(KINDS).index)
+    return [(KINDS[kind], len(list(rows))) for kind, rows in groupby(kinds)]
+
+
+def _show(request: HttpRequest, subject: Subject, attempted: Attempted | None) -> HttpResponse:
+    entries: list[Entry] = list(subject.routine.gather(subject.entity, subject.now))
+    chosen = attempted.deed if attempted else SIGN
+    week = days(subject.routine, subject.entity, subject.now, DAYS_SHOWN)
+    context = {
+        "company": subject.entity,
+        "routine": subject.routine,
+        "entries": entries[:ENTRIES_SHOWN],
+        "count": len(entries),
+        "late": sum(entry.late for entry in entries),
+        "kinds": _kinds(entry.kind for entry in entries),
+        "decided": decided(subject.routine, subject.entity, entries),
+        "week": week,
+        "today": week[-1][0].day,
+        "missed": sum(slot.missed for day in week for slot in day),
+        "due": due(subject.routine, subject.entity, subject.now),
+        "next_due": next_due(subject.routine, subject.entity, subject.now),
+        "attempted": attempted,
+        "may_not": may_not(SIGN, subject, request.user),
+        "others": [(deed.name, deed.label) for deed in DEEDS.values() if deed != chosen] if attempted else [],
+        "others_alone": not attempted and not may_not(PEAK, subject, request.user),
+    }
+    status = attempted.status if attempted else 200
+    return render_screen(request, "check.html", context, partial="preview", status=status)
