@@ -5,12 +5,14 @@ from decimal import Decimal
 
 import factory
 
+from apps.catalog.models import Item, Listing, MappingPart, SkuMapping
 from apps.core.models import Entity, Membership, User
 from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.integrations.models import Connection, StoredFile
 from apps.ledger.approval import hash_of
 from apps.ledger.models import Journal
+from apps.orders.models import Order, OrderItem
 from apps.settlements.models import Settlement, SettlementVersion
 
 
@@ -115,6 +117,67 @@ class JournalFactory(factory.django.DjangoModelFactory):
 
     class Meta:
         model = Journal
+
+
+class ItemFactory(factory.django.DjangoModelFactory):
+    entity = factory.SubFactory(EntityFactory)
+    code = factory.Sequence(lambda n: f"BF-{n:04d}")
+    title = "Desk lamp"
+
+    class Meta:
+        model = Item
+
+
+class ListingFactory(factory.django.DjangoModelFactory):
+    connection = factory.SubFactory(ConnectionFactory)
+    marketplace = "A1F83G8C2ARO7P"
+    sku = factory.Sequence(lambda n: f"SKU-{n}")
+    title = "Desk lamp"
+
+    class Meta:
+        model = Listing
+
+
+class OrderFactory(factory.django.DjangoModelFactory):
+    """An unshipped order that we ship, as the feed leaves it before it is routed."""
+
+    connection = factory.SubFactory(ConnectionFactory)
+    entity = factory.SelfAttribute("connection.entity")
+    order_id = factory.Sequence(lambda n: f"202-1234567-{n:07d}")
+    marketplace = "A1F83G8C2ARO7P"
+    on_amazon = True
+    channel = "MFN"
+    status = "UNSHIPPED"
+    purchased_at = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+    changed_at = datetime(2026, 11, 20, 10, 5, tzinfo=UTC)
+    ship_by = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+    currency = "GBP"
+    total = Decimal("24.99")
+    content = factory.Sequence(lambda n: f"{n:064x}")
+    route = "pending"
+
+    class Meta:
+        model = Order
+
+
+class OrderItemFactory(factory.django.DjangoModelFactory):
+    order = factory.SubFactory(OrderFactory)
+    item_id = factory.Sequence(lambda n: f"2{n:013d}")
+    listing = factory.SubFactory(ListingFactory, connection=factory.SelfAttribute("..order.connection"))
+    title = "Desk lamp"
+    quantity = 1
+    price = Decimal("24.99")
+
+    class Meta:
+        model = OrderItem
+
+
+def mapped(listing: Listing, *parts: tuple[Item, int], since: date = date(2026, 1, 1)) -> SkuMapping:
+    """The listing with a mapping from that day on, as rows go. How people map is tested through mapping."""
+    maker = UserFactory()
+    mapping = SkuMapping.objects.create(listing=listing, period=(since, None), source="person", made_by=maker)
+    MappingPart.objects.bulk_create(MappingPart(mapping=mapping, item=item, quantity=many) for item, many in parts)
+    return mapping
 
 
 def person(role: Role, entity: Entity, **values) -> User:

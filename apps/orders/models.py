@@ -32,6 +32,7 @@ class Route(models.TextChoices):
     RECORD = "record", "Recorded: Amazon ships it"
     NO_SALE = "no-sale", "Not a sale of Amazon's"
     ENDED = "ended", "Cancelled before release"
+    DONE = "done", "Nothing left to ship"
 
 
 class Hold(models.TextChoices):
@@ -84,6 +85,9 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(route__in=Route.values), name="order_route_known"),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="order_status_known"),
             models.CheckConstraint(condition=~Q(route="ship") | Q(channel="MFN"), name="only_mfn_orders_ship"),
+            models.CheckConstraint(
+                condition=Q(route="held") & ~Q(holds=[]) | ~Q(route="held") & Q(holds=[]), name="held_orders_have_holds"
+            ),
             models.CheckConstraint(condition=Q(total=None) | ~Q(currency=""), name="order_total_has_currency"),
         ]
         indexes = [

@@ -1,0 +1,178 @@
+"""Sending orders where they go: holds, routes and the commands of what is freed (domain.md 2.5).
+
+Who settles orders of a company takes turns with everybody else who does: `take_turn`. A page that is being stored and a
+mapping that is being released therefore never miss each other, and nothing is released twice.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.catalog.models import Listing
+from apps.core.locks import wait_for
+from apps.core.models import Entity, User
+from apps.exceptions.operations import sweep_soon
+from apps.integrations import jobs
+from apps.integrations.jobs import JobKind, hold, register_kind
+from apps.integrations.leases import Progress
+from apps.integrations.models import Job
+from apps.orders import statements
+from apps.orders.models import Route
+from apps.orders.rules import Routing, decide
+
+RELEASE = "orders.release"
+BATCH = 500
+RELEASED = (Route.SHIP, Route.RECORD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """What became of some orders: commands written now for the warehouse and for the ERP, and orders that stay held."""
+
+    released: int = 0
+    recorded: int = 0
+    held: int = 0
+
+    def __add__(self, other: "Settled") -> "Settled":
+        return Settled(
+            released=self.released + other.released,
+            recorded=self.recorded + other.recorded,
+            held=self.held + other.held,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What waits for a listing's mapping, and what the mapping would do to it.
+
+    `value` is what buyers pay, by currency; `unpriced` orders have no total yet. Of the orders, `ships` would go to the
+    warehouse, `records` to the ERP alone, and `still_held` wait for another SKU or for who ships them.
+    """
+
+    orders: int = 0
+    lines: int = 0
+    value: dict[str, Decimal] = field(default_factory=dict)
+    unpriced: int = 0
+    ships: int = 0
+    records: int = 0
+    still_held: int = 0
+    oldest: datetime | None = None
+    ship_by: datetime | None = None
+
+
+def take_turn(entity: Entity) -> None:
+    """Wait until nobody else writes orders of this company; held to the end of the transaction. Before writing any."""
+    wait_for(f"orders of {entity.pk}")
+
+
+def settle_orders(
+    entity: Entity, *, orders: Collection[int] | None = None, listings: Collection[int] | None = None
+) -> Settled:
+    """Route these orders, or those that wait for these listings, as they are now, in the caller's transaction.
+
+    Writes the commands of what is freed, each order's once ever, and takes back those of cancelled orders that have not
+    left. Orders that stand right already are not written.
+    """
+    take_turn(entity)
+    with connection.cursor() as cursor:
+        if orders is None:
+            cursor.execute(statements.WAITING_ORDERS, {"entity": entity.pk, "listings": list(listings)})
+            orders = [order for (order,) in cursor.fetchall()]
+        cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": list(orders)})
+        moves, held = _moves(cursor.fetchall())
+        if not moves:
+            return Settled(held=held)
+        cursor.execute(
+            statements.ROUTE,
+            {
+                "orders": [order for order, _, _ in moves],
+                "routes": [now.route for _, _, now in moves],
+                "holds": [",".join(now.holds) for _, _, now in moves],
+            },
+        )
+        back = [f"{was}:{order}" for order, was, now in moves if was in RELEASED and now.route == Route.ENDED]
+        if back:
+            cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": back})
+        targets = []
+        if freed := [order for order, _, now in moves if now.route in RELEASED]:
+            cursor.execute(statements.COMMAND, {"orders": freed})
+            targets = [target for (target,) in cursor.fetchall()]
+    return Settled(released=targets.count("warehouse"), recorded=targets.count("erp"), held=held)
+
+
+def _moves(facts: Iterable[tuple]) -> tuple[list[tuple[int, str, Routing]], int]:
+    """(order, route so far, where it goes now) of each order that changes, and how many are held."""
+    moves, held = [], 0
+    for order, on_amazon, channel, status, was, holds, unmapped, wanted, sent in facts:
+        now = decide(
+            on_amazon=on_amazon, channel=channel, status=status, unmapped=unmapped, wanted=wanted, was=was, sent=sent
+        )
+        held += now.route == Route.HELD
+        if (now.route, list(now.holds)) != (was, holds):
+            moves.append((order, was, now))
+    return moves, held
+
+
+def waiting_for(listing: Listing, *, since: date | None = None) -> Waiting:
+    """What a mapping of the listing would free, from that day on; without a day, of all that waits for it."""
+    with connection.cursor() as cursor:
+        cursor.execute(statements.WAITING, {"listing": listing.pk, "since": since})
+        rows = cursor.fetchall()
+    if not rows:
+        return Waiting()
+    currencies, orders, lines, totals, unpriced, ships, records, still_held, oldest, ship_by = zip(*rows, strict=True)
+    return Waiting(
+        orders=sum(orders),
+        lines=sum(lines),
+        value={currency: total for currency, total in zip(currencies, totals, strict=True) if total is not None},
+        unpriced=sum(unpriced),
+        ships=sum(ships),
+        records=sum(records),
+        still_held=sum(still_held),
+        oldest=min(oldest),
+        ship_by=min((instant for instant in ship_by if instant), default=None),
+    )
+
+
+def free(listing_ids: Iterable[int], *, entity: Entity, actor: User | None) -> Job:
+    """After the commit of a mapping, settle in the background what waits for these listings."""
+    return jobs.enqueue(kind=RELEASE, entity=entity, args={"listings": sorted(set(listing_ids))}, actor=actor)
+
+
+def release(job: Job, progress: Progress) -> dict[str, Any]:
+    """Settle what waits for the job's listings, in batches. What an earlier try has released does not wait any more."""
+    progress.say("Counting what waits")
+    with transaction.atomic():
+        take_turn(job.entity)  # a page that was read before the mapping is stored now, so its orders are seen
+        with connection.cursor() as cursor:
+            cursor.execute(statements.WAITING_ORDERS, {"entity": job.entity_id, "listings": job.args["listings"]})
+            waiting = [order for (order,) in cursor.fetchall()]
+    done, settled = 0, Settled()
+    for start in range(0, len(waiting), BATCH):
+        batch = waiting[start : start + BATCH]
+        with transaction.atomic():
+            settled += settle_orders(job.entity, orders=batch)
+            hold(job)
+        done += len(batch)
+        progress.say(_words(settled, len(waiting)), done, len(waiting))
+    progress.say(_words(settled, len(waiting)), done, len(waiting))
+    sweep_soon(job.entity_id)
+    return {
+        "orders": len(waiting),
+        "released": settled.released,
+        "recorded": settled.recorded,
+        "held": settled.held,
+        "words": _words(settled, len(waiting)),
+    }
+
+
+def _words(settled: Settled, total: int) -> str:
+    stay = f"; {settled.held:,} still wait for something else" if settled.held else ""
+    return f"{settled.released + settled.recorded:,} of {total:,} released{stay}"
+
+
+register_kind(JobKind(name=RELEASE, queue="bulk", run=release, title="Release the orders that waited for a mapping"))

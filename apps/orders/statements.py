@@ -1,0 +1,95 @@
+"""SQL that routes orders in bulk. Rows come as one array a column; a day is the company's."""
+
+DAY = "(o.purchased_at AT TIME ZONE entity.zone)::date"
+UNMAPPED = f"""NOT EXISTS (
+        SELECT FROM catalog_skumapping mapping
+        WHERE mapping.listing_id = item.listing_id AND mapping.period @> {DAY})"""
+
+# Units of a line that its order's command is about: all of Amazon's own, of ours what has not been shipped yet.
+UNITS = "CASE o.channel WHEN 'MFN' THEN item.quantity - item.shipped ELSE item.quantity END"
+
+FACTS = f"""
+    SELECT o.id, o.on_amazon, o.channel, o.status, o.route, o.holds,
+           EXISTS (SELECT FROM orders_orderitem item
+                   WHERE item.order_id = o.id AND item.quantity > 0 AND {UNMAPPED}) AS unmapped,
+           EXISTS (SELECT FROM orders_orderitem item WHERE item.order_id = o.id AND {UNITS} > 0) AS wanted,
+           EXISTS (SELECT FROM integrations_command command
+                   WHERE command.entity_id = o.entity_id AND command.key = o.route || ':' || o.id
+                         AND command.state = 'sent') AS sent
+    FROM orders_order o
+    JOIN core_entity entity ON entity.id = o.entity_id
+    WHERE o.entity_id = %(entity)s AND o.id = ANY(%(orders)s)
+    ORDER BY o.id
+"""
+
+WAITING_ORDERS = """
+    SELECT o.id
+    FROM orders_order o
+    WHERE o.entity_id = %(entity)s AND o.route = 'held' AND 'sku' = ANY(o.holds) AND o.id IN (
+        SELECT item.order_id FROM orders_orderitem item WHERE item.listing_id = ANY(%(listings)s))
+    ORDER BY o.id
+"""
+
+ROUTE = """
+    UPDATE orders_order o
+    SET route = decided.route, holds = string_to_array(decided.holds, ',')::varchar[],
+        released_at = CASE WHEN decided.route IN ('ship', 'record')
+                           THEN coalesce(o.released_at, statement_timestamp()) ELSE o.released_at END
+    FROM unnest(%(orders)s::bigint[], %(routes)s::text[], %(holds)s::text[]) decided (id, route, holds)
+    WHERE o.id = decided.id
+"""
+
+# A command that was cancelled before it left comes to life again with its order; any other is written once, ever.
+COMMAND = f"""
+    INSERT INTO integrations_command AS known (entity_id, target, kind, key, subject, payload, state, words)
+    SELECT o.entity_id, goes.target, goes.kind, o.route || ':' || o.id, 'order:' || o.id,
+           jsonb_build_object(
+               'order', o.order_id, 'marketplace', o.marketplace,
+               'lines', jsonb_agg(
+                   jsonb_build_object('line', item.item_id, 'item', goods.code, 'quantity', part.quantity * {UNITS})
+                   ORDER BY item.id, goods.code)),
+           'waiting', ''
+    FROM orders_order o
+    JOIN core_entity entity ON entity.id = o.entity_id
+    JOIN (VALUES ('ship', 'warehouse', 'ship-order'), ('record', 'erp', 'record-sale')) goes (route, target, kind)
+        ON goes.route = o.route
+    JOIN orders_orderitem item ON item.order_id = o.id AND {UNITS} > 0
+    JOIN catalog_skumapping mapping ON mapping.listing_id = item.listing_id AND mapping.period @> {DAY}
+    JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
+    JOIN catalog_item goods ON goods.id = part.item_id
+    WHERE o.id = ANY(%(orders)s)
+    GROUP BY o.id, goes.target, goes.kind
+    ORDER BY o.id
+    ON CONFLICT (entity_id, key) DO UPDATE SET state = 'waiting', words = '', payload = excluded.payload
+    WHERE known.state = 'cancelled'
+    RETURNING target
+"""
+
+CALL_BACK = """
+    UPDATE integrations_command
+    SET state = 'cancelled', words = 'The order was cancelled before this was sent.'
+    WHERE entity_id = %(entity)s AND key = ANY(%(keys)s) AND state IN ('waiting', 'refused')
+"""
+
+WAITING = f"""
+    WITH waiting AS (
+        SELECT o.id, o.channel, o.currency, o.total, o.purchased_at, o.ship_by, count(*) AS lines,
+               EXISTS (SELECT FROM orders_orderitem item
+                       WHERE item.order_id = o.id AND item.quantity > 0 AND item.listing_id <> %(listing)s
+                             AND {UNMAPPED}) AS another
+        FROM orders_orderitem item
+        JOIN orders_order o ON o.id = item.order_id
+        JOIN core_entity entity ON entity.id = o.entity_id
+        WHERE item.listing_id = %(listing)s AND item.quantity > 0 AND o.route = 'held' AND 'sku' = ANY(o.holds)
+              AND {UNMAPPED} AND (%(since)s::date IS NULL OR {DAY} >= %(since)s)
+        GROUP BY o.id, entity.zone
+    )
+    SELECT currency, count(*), sum(lines)::bigint, sum(total), count(*) FILTER (WHERE total IS NULL),
+           count(*) FILTER (WHERE NOT another AND channel = 'MFN'),
+           count(*) FILTER (WHERE NOT another AND channel = 'AFN'),
+           count(*) FILTER (WHERE another OR channel = ''),
+           min(purchased_at), min(ship_by)
+    FROM waiting
+    GROUP BY currency
+    ORDER BY currency
+"""
