@@ -1,13 +1,15 @@
 """One set of settings: what runs in the demo is what runs in production. Only the environment differs.
 
 DATABASE_URL (the application's role), DATABASE_OWNER_URL (migrates) and REDIS_URL point at servers; without them the
-embedded ones are found or started. DJANGO_SECRET_KEY and DJANGO_ALLOWED_HOSTS are for a deployment.
+embedded ones are found or started. DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS and OPSCONSOLE_CREDENTIAL_KEYS are for a
+deployment.
 """
 
 import os
 from secrets import token_urlsafe
 
 import dj_database_url
+from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 
 from opsconsole import embedded
@@ -23,6 +25,10 @@ DATA = embedded.made_data_folder()
 DEMO = os.environ.get("OPSCONSOLE_DEMO") == "1"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or embedded.secret_file(DATA / "secret-key", lambda: token_urlsafe(50))
+CREDENTIAL_KEYS = (  # apps.integrations.credentials
+    os.environ.get("OPSCONSOLE_CREDENTIAL_KEYS")
+    or embedded.secret_file(DATA / "credential-key", lambda: Fernet.generate_key().decode())
+).split(",")
 
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 # The demo's logins are printed on the terminal, so the demo answers to this machine alone.
@@ -141,7 +147,11 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"django": {"handlers": [], "level": "WARNING", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        # Below WARNING these write down whole addresses, which may be signed, and headers with access tokens.
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "sp_api", "sp_api.base.client")},
+    },
 }
 
 # The work is rows with leases, so a message only says "look": it is acknowledged late and may come twice.

@@ -1,0 +1,102 @@
+"""What connections sign in with: sealed at rest, opened for their connectors alone, never shown, logged or audited.
+
+settings.CREDENTIAL_KEYS: the first key seals, all of them open. To change the key, put a new one first, run
+`manage.py rotate_credentials`, then take the old one away.
+"""
+
+import json
+from collections.abc import Mapping
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from apps.core.errors import Refused
+from apps.core.models import AuditEntry, User
+from apps.core.permissions import KEEP_CONNECTIONS, check_may
+from apps.integrations.models import Connection, Credential
+
+LOST = "The credentials of {} were sealed with a key that is not there any more."
+MEND = "Put that key back into OPSCONSOLE_CREDENTIAL_KEYS, or enter the credentials again."
+
+
+@transaction.atomic
+def seal(connection: Connection, values: Mapping[str, str], actor: User | None) -> Credential:
+    """Keep what a connection signs in with, in place of what it had. `actor` None is the person at the command line."""
+    if actor:
+        check_may(actor, KEEP_CONNECTIONS, connection.entity)
+    values = {name: value.strip() for name, value in values.items()}
+    for name, value in values.items():
+        if not value:
+            raise Refused(f"Enter the {name.replace('_', ' ')}.", field=name)
+    credential, added = Credential.objects.update_or_create(
+        connection=connection,
+        defaults={
+            "sealed": _keys().encrypt(json.dumps(values).encode()),
+            "changed_at": Now(),
+            "changed_by": actor,
+        },
+    )
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=connection.entity,
+        verb="credentials.sealed",
+        subject=f"connection:{connection.pk}",
+        after={"credentials": ", ".join(sorted(values)), "replaced": not added},
+    )
+    return credential
+
+
+def open_sealed(connection: Connection) -> dict[str, str]:
+    """What the connection signs in with. Refused where it has nothing, or where no key opens it."""
+    credential = Credential.objects.filter(connection=connection).first()
+    if credential is None:
+        raise Refused(
+            f"{connection.name} has no credentials yet. Enter them on its page.", code="credentials-missing"
+        )
+    try:
+        return json.loads(_keys().decrypt(bytes(credential.sealed)))
+    except InvalidToken:
+        raise Refused(f"{LOST.format(connection.name)} {MEND}", code="credentials-lost") from None
+
+
+@transaction.atomic
+def rotate() -> int:
+    """Seal all credentials again with the first key; how many. Refused, with nothing done, where one cannot be opened."""
+    keys = _keys()
+    credentials = list(
+        Credential.objects.select_related("connection").select_for_update(of=("self",)).order_by("connection_id")
+    )
+    for credential in credentials:
+        try:
+            credential.sealed = keys.rotate(bytes(credential.sealed))
+        except InvalidToken:
+            words = f"{LOST.format(credential.connection.name)} {MEND} Nothing was sealed again."
+            raise Refused(words, code="credentials-lost") from None
+    Credential.objects.bulk_update(credentials, ["sealed"], batch_size=500)
+    AuditEntry.objects.record_all(
+        AuditEntry(
+            actor_name="opsconsole",
+            entity_id=credential.connection.entity_id,
+            verb="credentials.rotated",
+            subject=f"connection:{credential.connection_id}",
+        )
+        for credential in credentials
+    )
+    return len(credentials)
+
+
+def _keys() -> MultiFernet:
+    """The keys that are set. A mistyped one is named by its place: a key is never repeated, not even a wrong one."""
+    keys = []
+    for place, key in enumerate(settings.CREDENTIAL_KEYS, start=1):
+        try:
+            keys.append(Fernet(key.strip()))
+        except ValueError:
+            raise Refused(
+                f"Key {place} of OPSCONSOLE_CREDENTIAL_KEYS is none. Expected 32 bytes in URL-safe base64, "
+                "separated by commas.",
+                code="credential-key",
+            ) from None
+    return MultiFernet(keys)
