@@ -1,5 +1,7 @@
 """Items of the business, listings of its channels, and which item a listing is when (architecture.md section 1)."""
 
+from datetime import date
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateRangeField, RangeOperators
 from django.db import models
@@ -81,10 +83,20 @@ class Listing(models.Model):
         return self.sku
 
 
+class SkuMappingQuerySet(models.QuerySet["SkuMapping"]):
+    def in_force(self) -> "SkuMappingQuerySet":
+        """Those that say something of some day: neither replaced nor undone."""
+        return self.filter(period__isempty=False)
+
+    def on(self, day: date) -> "SkuMappingQuerySet":
+        return self.filter(period__contains=day)
+
+
 class SkuMapping(models.Model):
     """Which item a listing is in a period. A bundle has several parts; a listing has one mapping at a time, by constraint.
 
-    Never edited: a later one ends it. An undone one has an empty period.
+    Its parts are never edited: a later one ends it. A replaced or undone one has an empty period. `cut_by` took the days
+    that it would have without that one.
     """
 
     listing = models.ForeignKey(Listing, models.PROTECT, related_name="mappings")
@@ -93,6 +105,9 @@ class SkuMapping(models.Model):
     reason = models.CharField(max_length=240, blank=True)
     made_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     made_at = models.DateTimeField(db_default=Now())
+    cut_by = models.ForeignKey("self", models.PROTECT, null=True, related_name="cuts")
+
+    objects = SkuMappingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -118,10 +133,13 @@ class MappingPart(models.Model):
 
 
 class RefusedCandidate(models.Model):
-    """An item that a listing was about to get while it has another: kept until a person keeps one of the two."""
+    """What a listing was about to be while it is something else: kept until a person keeps one of the two.
+
+    `words` name its parts by their codes; the same are kept once.
+    """
 
     listing = models.ForeignKey(Listing, models.CASCADE, related_name="candidates")
-    item = models.ForeignKey(Item, models.PROTECT, related_name="+")
+    words = models.TextField()
     since = models.DateField()
     source = models.CharField(max_length=60, help_text="Where it came from: import:12, person")
     refused_at = models.DateTimeField(db_default=Now())
@@ -130,5 +148,21 @@ class RefusedCandidate(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["listing", "item"], condition=Q(settled_at=None), name="one_refused_candidate")
+            models.UniqueConstraint(
+                fields=["listing", "words"], condition=Q(settled_at=None), name="one_refused_candidate"
+            )
+        ]
+
+
+class RefusedPart(models.Model):
+    """As a MappingPart, of what was refused."""
+
+    candidate = models.ForeignKey(RefusedCandidate, models.CASCADE, related_name="parts")
+    item = models.ForeignKey(Item, models.PROTECT, related_name="+")
+    quantity = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["candidate", "item"], name="one_refused_part_per_item"),
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="refused_quantity_positive"),
         ]
