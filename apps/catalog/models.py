@@ -82,6 +82,14 @@ class Listing(models.Model):
     def __str__(self) -> str:
         return self.sku
 
+    @property
+    def entity(self) -> Entity:
+        return self.connection.entity
+
+    @property
+    def entity_id(self) -> int:
+        return self.connection.entity_id
+
 
 class SkuMappingQuerySet(models.QuerySet["SkuMapping"]):
     def in_force(self) -> "SkuMappingQuerySet":

@@ -151,7 +151,7 @@ def undo_mapping(*, mapping: SkuMapping, reason: str, actor: User) -> SkuMapping
         before.save(update_fields=["period", "cut_by"])
     AuditEntry.objects.record(
         actor=actor,
-        entity=listing.connection.entity,
+        entity=listing.entity,
         verb="sku.undone",
         subject=f"listing:{listing.pk}",
         before={"sku": listing.sku, "is": words_of(parts_of(mapping)), "from": days.lower.isoformat()},
@@ -171,7 +171,7 @@ def keep_mapping(*, listing: Listing, reason: str, actor: User) -> int:
     RefusedCandidate.objects.filter(pk__in=[row.pk for row in refused]).update(settled_at=Now())
     AuditEntry.objects.record(
         actor=actor,
-        entity=listing.connection.entity,
+        entity=listing.entity,
         verb="sku.kept",
         subject=f"listing:{listing.pk}",
         after={"sku": listing.sku, "decided against": [row.words for row in refused]},
@@ -184,7 +184,7 @@ def _mine(listing: Listing, actor: User) -> Listing:
     """The listing, with nobody else mapping it until the transaction ends."""
     locked = Listing.objects.select_for_update(no_key=True, of=("self",)).select_related("connection__entity")
     listing = locked.get(pk=listing.pk)
-    check_may(actor, MAP_SKUS, listing.connection.entity)
+    check_may(actor, MAP_SKUS, listing.entity)
     return listing
 
 
@@ -195,7 +195,7 @@ def _check_parts(listing: Listing, parts: Parts) -> None:
         raise Refused(f"A bundle has at most {MOST_PARTS} items, and these are {len(parts)}.", code="too-many")
     codes = [item.code for item, _ in parts]
     for item, quantity in parts:
-        if item.entity_id != listing.connection.entity_id:
+        if item.entity_id != listing.entity_id:
             raise Refused(f"{item} is an item of another company.", field="item", code="other-company")
         if not item.active:
             raise Refused(f"{item} is no longer sold. Choose another item.", field="item", code="item-inactive")
@@ -230,7 +230,7 @@ def _take(step: Step, verb: str, reason: str, actor: User, source: str) -> SkuMa
     RefusedCandidate.objects.filter(listing=new.listing, words=words, settled_at=None).update(settled_at=Now())
     AuditEntry.objects.record(
         actor=actor,
-        entity=new.listing.connection.entity,
+        entity=new.listing.entity,
         verb=verb,
         subject=f"listing:{new.listing_id}",
         before={"is": words_of(parts_of(old)) if old else "not mapped"},
@@ -261,7 +261,7 @@ def _keep_apart(refused: Ambiguous, actor: User, source: str) -> None:
 
 @transaction.atomic
 def _keep(refused: Ambiguous, actor: User, source: str) -> None:
-    entity: Entity = refused.listing.connection.entity
+    entity: Entity = refused.listing.entity
     candidate, new = RefusedCandidate.objects.get_or_create(
         listing=refused.listing,
         words=words_of(refused.parts),
