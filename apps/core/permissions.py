@@ -54,6 +54,7 @@ CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
 KEEP_CONNECTIONS = _permission("connections.keep", "connect systems or change their schedules", Role.ADMIN)
+READ_RUNS = _permission("runs.read", "read connections and sync runs", Role.OPS, Role.ADMIN, Role.VIEWER)
 READ_ORDERS = _permission("orders.read", "read orders and listings", *Role)
 READ_BUYERS = _permission("buyers.read", "read buyers' names and addresses", Role.OPS, Role.ADMIN)
 WORK_ORDERS = _permission("orders.work", "route, release or cancel orders", Role.OPS, Role.ECOMMERCE)

@@ -6,8 +6,12 @@ import redis
 from django.conf import settings
 
 from apps.core.models import Entity
+from apps.integrations.connectors import CONNECTORS
+from apps.integrations.feeds import FEEDS
 from apps.integrations.jobs import KINDS, JobKind, register_kind
-from tests.factories import EntityFactory
+from apps.integrations.models import Connection, Source
+from tests.factories import ConnectionFactory, EntityFactory
+from tests.integrations.things import EVERY, FEED, Outside, feed
 
 
 @pytest.fixture
@@ -40,3 +44,18 @@ def kind(monkeypatch) -> Callable[..., str]:
 @pytest.fixture
 def entity(db) -> Entity:
     return EntityFactory()
+
+
+@pytest.fixture
+def outside(monkeypatch) -> Outside:
+    """What a connection of this test speaks to; its feed of things is known."""
+    monkeypatch.setitem(FEEDS, FEED, feed())
+    system = Outside()
+    monkeypatch.setitem(CONNECTORS, Connection.Kind.AMAZON, system)
+    return system
+
+
+@pytest.fixture
+def source(outside, entity) -> Source:
+    connection = ConnectionFactory(entity=entity, kind=Connection.Kind.AMAZON)
+    return Source.objects.create(connection=connection, feed=FEED, every=EVERY)
