@@ -63,6 +63,10 @@ READ_STOCK = _permission("stock.read", "read stock", *Role)
 KEEP_STOCK = _permission("stock.keep", "set stock buffers", Role.ECOMMERCE)
 SIGN_CHECKS = _permission("checks.sign", "sign the daily check", Role.OPS)
 IMPORT_SHEETS = _permission("sheets.import", "import spreadsheets", Role.ADMIN, Role.ECOMMERCE, Role.FINANCE)
+IMPORT_ITEMS = _permission("sheets.items", "import items", Role.ADMIN, Role.ECOMMERCE)
+IMPORT_MAPPINGS = _permission("sheets.sku-mappings", "import SKU mappings", Role.ADMIN, Role.ECOMMERCE)
+IMPORT_RULES = _permission("sheets.gl-rules", "import GL rules", Role.ADMIN, Role.FINANCE)
+IMPORT_STOCK = _permission("sheets.erp-stock", "import ERP stock", Role.ADMIN, Role.ECOMMERCE)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
 
 
