@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from apps.catalog.models import Item, MappingPart, RefusedCandidate
+from apps.catalog.models import Item, MappingPart, RefusedPart
 from apps.core.models import Entity, User
 from apps.core.money import SIGNS
 from apps.core.permissions import IMPORT_ITEMS
@@ -13,6 +13,10 @@ from apps.imports.models import Import
 
 DEFAULTS = {"ean": "", "asin": "", "pack": 1, "price": None, "currency": "", "active": True}
 YES_NO = {"yes": True, "no": False}
+BUILT_ON = (
+    (RefusedPart, "stands in a conflict of SKUs"),
+    (MappingPart, "has SKUs mapped to it"),
+)
 CURRENCIES = {code: code for code in SIGNS}
 
 
@@ -48,9 +52,10 @@ def apply(row: Import, good: list[Good], actor: User) -> dict[int, int]:
 
 def used(ids: list[int]) -> dict[int, str]:
     """What keeps an item from going."""
-    mapped = MappingPart.objects.filter(item__in=ids).values_list("item", flat=True)
-    refused = RefusedCandidate.objects.filter(item__in=ids).values_list("item", flat=True)
-    return dict.fromkeys(refused, "stands in a conflict of SKUs") | dict.fromkeys(mapped, "has SKUs mapped to it")
+    found: dict[int, str] = {}
+    for model, what in BUILT_ON:
+        found |= dict.fromkeys(model.objects.filter(item__in=ids).values_list("item", flat=True), what)
+    return found
 
 
 def undoing(row: Import) -> Undoing:
