@@ -22,6 +22,8 @@ from django.test.utils import setup_databases, teardown_databases
 from opsconsole.supervisor import die_with_parent
 from tests.samples import READ
 
+pytest_plugins = ["tests.sandbox.running"]
+
 # A slow machine is no fault of the code: speed is measured by `make bench` alone.
 hypothesis.settings.register_profile("here", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("here")

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.utils import timezone
+
+from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
-from apps.integrations.models import Connection, Job, JobState
+from apps.integrations.models import Command, Connection, Job, JobState
 from apps.ledger.models import Account, TaxClass, TaxRule
+from apps.orders.models import Order, OrderItem
 from apps.settlements.accounts import close_account, move_rules
 from apps.settlements.chain_changes import confirm_opening
 from apps.settlements.charts import apply_chart
@@ -186,12 +190,56 @@ def _its_rules_moved(entity: Entity) -> None:
     move_rules(account=codes["5100"], to=codes["5190"], since=None, reason="Merged", actor=actor)
 
 
+def _order(entity: Entity, **values) -> Order:
+    place = entity.connections.first() or ConnectionFactory(entity=entity)
+    now = timezone.now()
+    usual = {
+        "order_id": "202-1111111-1111111", "marketplace": "A1F83G8C2ARO7P", "on_amazon": True, "channel": "MFN",
+        "status": "UNSHIPPED", "purchased_at": now - timedelta(days=2), "changed_at": now, "ship_by": now + timedelta(hours=2),
+        "currency": "GBP", "total": Decimal("27.99"), "content": "1", "route": "ship",
+    }  # fmt: skip
+    return Order.objects.create(entity=entity, connection=place, **usual | values)
+
+
+def _near_its_ship_by(entity: Entity) -> None:
+    _order(entity)
+
+
+def _shipped(entity: Entity) -> None:
+    Order.objects.filter(entity=entity).update(status="SHIPPED")
+
+
+def _waits_for_an_item(entity: Entity) -> None:
+    order = _order(entity, route="held", holds=["sku"])
+    listing = Listing.objects.create(connection=order.connection, marketplace=order.marketplace, sku="BF-TRAY")
+    OrderItem.objects.create(order=order, item_id="1", listing=listing, quantity=1)
+
+
+def _let_go(entity: Entity) -> None:
+    Order.objects.filter(entity=entity).update(route="ship", holds=[])
+
+
+def _refused_by_the_warehouse(entity: Entity) -> None:
+    order = _order(entity, ship_by=timezone.now() + timedelta(days=9))
+    Command.objects.create(
+        entity=entity, target="warehouse", kind="ship-order", key=f"ship:{order.pk}", subject=f"order:{order.pk}",
+        state=Command.State.REFUSED, words="No such postcode",
+    )  # fmt: skip
+
+
+def _sent_again(entity: Entity) -> None:
+    Command.objects.filter(entity=entity).update(state=Command.State.WAITING)
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
     "job.stuck": (_job_stuck, _job_runs_again),
     "ledger.account-missing": (_account_closed, _its_rules_moved),
     "ledger.tax-code-unmapped": (_leg_without_tax, _tax_code_chosen),
+    "order.held": (_waits_for_an_item, _let_go),
+    "order.late-ship": (_near_its_ship_by, _shipped),
+    "order.rejected": (_refused_by_the_warehouse, _sent_again),
     "settlement.changed": (_changed, _version_chosen),
     "settlement.column-unknown": (_extra_column, _column_accepted),
     "settlement.missing": (_none_came, _one_came),
