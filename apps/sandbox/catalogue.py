@@ -89,6 +89,8 @@ ROWS = (
 )
 NEW = ("BF-OAKTRAY-40-UK2", "BF-VASE-CLAY-XL", "BF-CANDLE-PINE-220", "BF-LAEUFER-FLACHS")
 """Listed yesterday: whoever keeps the mappings has not heard of them."""
+FLIPS = "BF-TOWEL-BTH-ECRU-FBM"
+"""The merchant's at first, Amazon's later."""
 
 
 def products() -> dict[str, Product]:
@@ -98,7 +100,7 @@ def products() -> dict[str, Product]:
         made[sku] = Product(
             sku=sku, title=title, price=Decimal(price), kind=kind, channel=channel, markets=markets,
             asin=twin.asin if twin else f"B0BF{_letters(place, 6)}",
-            fnsku=_fnsku(place, twin) if channel == AFN else "",
+            fnsku=_fnsku(place, twin) if channel == AFN or sku == FLIPS else "",
             ean=twin.ean if twin else _ean(f"506071234{place * 7:03d}"),
             age=YESTERDAY if sku in NEW else LONG_AGO,
         )  # fmt: skip

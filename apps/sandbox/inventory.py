@@ -12,6 +12,7 @@ from apps.sandbox.wire import Answer, Request, as_json, invalid
 from apps.sandbox.world import World
 
 KEPT = timedelta(seconds=30)
+LONGEST_AGO = timedelta(days=548)
 PAGE = 50
 BROKEN = "BF-CANDLE-OUD-220"  # its reserved total is three more than the parts
 BARE = "BF-BASKET-SEAGRASS-M"  # comes without inventoryDetails, even when they were asked for
@@ -45,44 +46,29 @@ class Inventory:
         self.world = world
 
     def summaries(self, request: Request, now: datetime) -> Answer:
-        if request.need("granularityType") != "Marketplace":
-            raise invalid("'granularityType' must be 'Marketplace'.")
-        if not request.many("marketplaceIds"):
-            raise invalid("Missing required parameter 'marketplaceIds'.")
-        (market_id,) = request.many("marketplaceIds", frozenset(BY_ID), most=1)
-        if request.need("granularityId") != market_id:
-            raise invalid("'granularityId' must be the marketplace of 'marketplaceIds'.")
-        since, details = request.moment("startDateTime"), request.one("details") == "true"
-        if since and since < now - timedelta(days=548):
-            raise invalid("'startDateTime' must not be more than 18 months ago.")
-        skus = (*request.many("sellerSkus", most=50), *([request.one("sellerSku")] if request.one("sellerSku") else []))
-        asked = [market_id, since.isoformat() if since else "", sorted(skus)]
+        market, since, skus = _asked(request, now)
+        again = [market.id, since.isoformat() if since else "", sorted(skus)]
         at, first = now, 0
         if token := request.one("nextToken"):
             data = read_token(token, "nextToken")
             at, first = moment_of(data), data["from"]
-            if now - at - timedelta(seconds=data["age"]) > KEPT:
+            if now - datetime.fromisoformat(data["given"]) > KEPT:
                 raise invalid("The nextToken has expired.")
-            if data["asked"] != asked:
+            if data["again"] != again:
                 raise invalid("The nextToken belongs to another request: send the same parameters again.")
-        market = BY_ID[market_id]
-        found = []
-        for product in self.world.at_amazon(market):
-            changed = self._changed(product, at)
-            if (
-                self.world.listed_at(product) <= at
-                and (not skus or product.sku in skus)
-                and (not since or changed >= since)
-            ):
-                found.append((product, changed))
-        size = page_size(PAGE, len(found))
+        dated = ((product, self._changed(product, at)) for product in self.world.at_amazon(market, at))
+        found = [
+            (product, changed)
+            for product, changed in dated
+            if (not skus or product.sku in skus) and (not since or changed >= since)
+        ]
+        size, details = page_size(PAGE, len(found)), request.one("details") == "true"
         page = [self._summary(product, market, changed, details) for product, changed in found[first : first + size]]
-        granularity = {"granularityType": "Marketplace", "granularityId": market_id}
+        granularity = {"granularityType": "Marketplace", "granularityId": market.id}
         answer: dict[str, Any] = {"payload": {"granularity": granularity, "inventorySummaries": page}}
         if first + size < len(found):
-            age = (now - at).total_seconds()
-            token = token_of({"asked": asked, "at": at.isoformat(), "from": first + size, "age": age})
-            answer["pagination"] = {"nextToken": token}
+            token = {"again": again, "at": at.isoformat(), "given": now.isoformat(), "from": first + size}
+            answer["pagination"] = {"nextToken": token_of(token)}
         return as_json(answer)
 
     def _every(self, product: Product) -> timedelta:
@@ -131,6 +117,21 @@ class Inventory:
         if product.sku != BARE:
             data["inventoryDetails"] = _details(units, broken=product.sku == BROKEN)
         return data
+
+
+def _asked(request: Request, now: datetime) -> tuple[Market, datetime | None, tuple[str, ...]]:
+    """(marketplace, changed since, SKUs); refuses what Amazon refuses."""
+    if request.need("granularityType") != "Marketplace":
+        raise invalid("'granularityType' must be 'Marketplace'.")
+    request.need("marketplaceIds")
+    (market_id,) = request.many("marketplaceIds", frozenset(BY_ID), most=1)
+    if request.need("granularityId") != market_id:
+        raise invalid("'granularityId' must be the marketplace of 'marketplaceIds'.")
+    since = request.moment("startDateTime")
+    if since and since < now - LONGEST_AGO:
+        raise invalid("'startDateTime' must not be more than 18 months ago.")
+    one = (request.one("sellerSku"),) if request.one("sellerSku") else ()
+    return BY_ID[market_id], since, request.many("sellerSkus", most=50) + one
 
 
 def _details(units: Units, broken: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from threading import Lock
 
 from apps.sandbox.faults import throttled
+from apps.sandbox.operations import Operation
 
 
 @dataclass
@@ -13,14 +14,15 @@ class Limits:
     buckets: dict[tuple[str, str], tuple[float, datetime]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
-    def take(self, seller: str, operation: str, rate: float, burst: int, now: datetime) -> None:
-        """Refuses when the bucket is empty. `rate` is per second."""
+    def take(self, seller: str, operation: Operation, now: datetime) -> None:
+        """Refuses when the bucket is empty."""
         if not self.on:
             return
+        key = (seller, operation.name)
         with self.lock:
-            left, then = self.buckets.get((seller, operation), (float(burst), now))
-            left = min(burst, left + max(0.0, (now - then).total_seconds()) * rate)
-            self.buckets[seller, operation] = (left - 1 if left >= 1 else left, now)
+            left, then = self.buckets.get(key, (float(operation.burst), now))
+            left = min(operation.burst, left + max(0.0, (now - then).total_seconds()) * operation.rate)
+            self.buckets[key] = (left - 1 if left >= 1 else left, now)
         if left < 1:
             raise throttled()
 

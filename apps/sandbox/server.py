@@ -3,6 +3,7 @@
 import select
 import socket
 import struct
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from apps.sandbox.amazon import Amazon
@@ -57,10 +58,13 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int, amazon: Amazon):
         super().__init__(("127.0.0.1", port), Handler)
         self.amazon = amazon
+        amazon.reports.address = self.url
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def handle_error(self, *_: object) -> None:
-        """A client that has gone is no news."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone is no news; anything else is a bug of the sandbox's."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from random import Random
 
-from apps.sandbox.catalogue import AFN, DE, GB, MARKETS, NEW, Market, Product, products
+from apps.sandbox.catalogue import AFN, DE, FLIPS, GB, MARKETS, NEW, Market, Product, products
 from apps.sandbox.lives import AMAZON, DAY, HOUR, MERCHANT, Maker, Order, Phase, end_of_day
 
 ACCOUNT = "A2BRACKENFOLD9"
@@ -14,6 +14,7 @@ STORE = "Brackenfold Home"
 HISTORY = 28 * DAY
 SOON = 7 * DAY
 WAITING = 37  # orders of the listing that nobody has mapped
+FLIPPED = 3 * HOUR  # after the start
 MINUTE = timedelta(minutes=1)
 
 
@@ -83,8 +84,8 @@ class World:
         yield "late-2", self._unshipped(maker, DE, "BF-STOOL-OAK", ago=4 * DAY)
         yield "number-for-sku", self._unshipped(maker, GB, "0047120", ago=7 * HOUR)
 
-        changes = self._unshipped(maker, GB, "BF-TOWEL-BTH-ECRU-FBM", ago=8 * HOUR)
-        later = Phase(start + 3 * HOUR, "UNSHIPPED", AMAZON, (0,))
+        changes = self._unshipped(maker, GB, FLIPS, ago=8 * HOUR)
+        later = Phase(start + FLIPPED, "UNSHIPPED", AMAZON, (0,))
         yield "becomes-amazons", replace(changes, phases=(*changes.phases, later))
 
         pending = start - 15 * MINUTE
@@ -138,5 +139,17 @@ class World:
     def listed_at(self, product: Product) -> datetime:
         return self.start - product.age
 
-    def at_amazon(self, market: Market) -> list[Product]:
-        return [each for each in self.products.values() if each.channel == AFN and market in each.markets]
+    def channel_of(self, product: Product, at: datetime) -> str:
+        """Who ships it. One listing of the merchant's becomes Amazon's three hours after the start."""
+        return AFN if product.sku == FLIPS and at >= self.start + FLIPPED else product.channel
+
+    def listing_changed(self, product: Product, at: datetime) -> datetime:
+        flipped = self.channel_of(product, at) != product.channel
+        return self.start + FLIPPED if flipped else self.listed_at(product)
+
+    def at_amazon(self, market: Market, at: datetime) -> list[Product]:
+        return [
+            each
+            for each in self.products.values()
+            if market in each.markets and self.listed_at(each) <= at and self.channel_of(each, at) == AFN
+        ]
