@@ -172,5 +172,6 @@ CELERY_BEAT_SCHEDULE = {
         ("requeue-expired", "apps.integrations.tasks.requeue_expired", 5.0),
         ("wake-cases", "apps.exceptions.tasks.wake_cases", 60.0),
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
+        ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),
     )
 }

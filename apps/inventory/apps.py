@@ -4,3 +4,6 @@ from django.apps import AppConfig
 class InventoryConfig(AppConfig):
     name = "apps.inventory"
     label = "inventory"
+
+    def ready(self) -> None:
+        from apps.inventory import exception_types, ingest  # noqa: F401  register the types and the feed

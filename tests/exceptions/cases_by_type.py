@@ -14,6 +14,8 @@ from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.integrations.models import Command, Connection, Job, JobState
+from apps.inventory.models import Buffer
+from apps.inventory.operations import remove_buffer, set_buffer
 from apps.ledger.models import Account, TaxClass, TaxRule
 from apps.orders.models import Order, OrderItem
 from apps.settlements.accounts import close_account, move_rules
@@ -24,6 +26,7 @@ from apps.settlements.models import AcceptedColumn, FeeRule, FileReading, Reserv
 from apps.settlements.operations import choose_tax_code, map_fee
 from apps.settlements.versions import choose_version
 from tests.factories import ConnectionFactory, person
+from tests.inventory.scans import aged, amazon, scan, summary
 from tests.settlements.files import SALE, File, line, reserve
 from tests.settlements.take import take
 
@@ -231,6 +234,34 @@ def _sent_again(entity: Entity) -> None:
     Command.objects.filter(entity=entity).update(state=Command.State.WAITING)
 
 
+def _scanned_long_ago(entity: Entity) -> None:
+    place = amazon(entity)
+    scan(place, summary("BF-TRAY", 10))
+    aged(place, hours=3)
+
+
+def _scanned_now(entity: Entity) -> None:
+    scan(entity.connections.get(), summary("BF-TRAY", 9))
+
+
+def _figures_do_not_add_up(entity: Entity) -> None:
+    told = summary("BF-TRAY", 10, pending=2)
+    told["inventoryDetails"]["reservedQuantity"]["totalReservedQuantity"] = 5
+    scan(amazon(entity), told)
+
+
+def _amazon_took_it_over(entity: Entity) -> None:
+    listing = Listing.objects.create(connection=amazon(entity), marketplace="A1F83G8C2ARO7P", sku="BF-TRAY", channel="MFN")
+    keeper = person(Role.ECOMMERCE, entity)
+    set_buffer(entity=entity, listing=listing, least=3, percent=Decimal(0), reason="Promised", actor=keeper)
+    Listing.objects.filter(pk=listing.pk).update(channel="AFN")
+
+
+def _buffer_removed(entity: Entity) -> None:
+    buffer = Buffer.objects.in_force().get(entity=entity)
+    remove_buffer(buffer=buffer, reason="Amazon ships it", actor=entity.memberships.get().user)
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
@@ -248,4 +279,7 @@ OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], N
     "settlement.does-not-tie": (_does_not_tie, _one_that_ties),
     "settlement.facilitator-not-zero": (_withheld_tax_unmapped, _withheld_tax_mapped),
     "settlement.fee-unmapped": (_new_fee, _fee_mapped),
+    "stock.identity-break": (_figures_do_not_add_up, _scanned_now),
+    "stock.partition-violation": (_amazon_took_it_over, _buffer_removed),
+    "stock.snapshot-stale": (_scanned_long_ago, _scanned_now),
 }
