@@ -1,0 +1,62 @@
+"""Amazon seller accounts, through the Selling Partner API."""
+
+from collections.abc import Callable, Iterator
+
+from apps.core.errors import Refused
+from apps.integrations.connectors.amazon import clients, inventory, listings, orders, settlements
+from apps.integrations.contract import Checked, ConfigError, Cursor, Evidence, Page
+from apps.integrations.credentials import open_sealed
+from apps.integrations.marketplaces import name_of
+from apps.integrations.models import Connection
+
+PULLS: dict[str, Callable[[clients.Session, Connection, Cursor], Iterator[Page]]] = {
+    "amazon.orders": orders.pull,
+    "amazon.fba-inventory": inventory.pull,
+    "amazon.settlements": settlements.pull,
+    "amazon.listings": listings.pull,
+}
+
+
+class AmazonSeller:
+    """A Connector. It reads of its connection where and who it is, and opens its credentials when it speaks."""
+
+    CREDENTIALS = ("refresh_token", "client_id", "client_secret")
+
+    def __init__(self, connection: Connection):
+        self.connection = connection
+
+    def check(self) -> Checked:
+        """Sign in, then look for one listing in each marketplace: the cheapest call that proves the seller id too."""
+        session, account = self._session(), self.connection.account
+        for marketplace in self.connection.marketplaces:
+            session.ask(clients.SEARCH_LISTINGS_ITEMS, sellerId=account, marketplaceIds=marketplace, pageSize=1)
+        *most, last = [name_of(marketplace) for marketplace in self.connection.marketplaces]
+        places = f"{', '.join(most)} and {last}" if most else last
+        return Checked(
+            words=f"Amazon answers for seller {account}, {places}.", marketplaces=tuple(self.connection.marketplaces)
+        )
+
+    def pull(self, feed: str, cursor: Cursor) -> Iterator[Page]:
+        yield from PULLS[feed](self._session(), self.connection, cursor)
+
+    def _session(self) -> clients.Session:
+        connection = self.connection
+        try:
+            values = open_sealed(connection)
+        except Refused as refusal:
+            raise _not_set_up(refusal.words) from None
+        lacks = [name.replace("_", " ") for name in self.CREDENTIALS if not values.get(name)]
+        lacks += [] if connection.account else ["seller id"]
+        lacks += [] if connection.marketplaces else ["marketplaces"]
+        if lacks:
+            raise _not_set_up(f"{connection.name} has no {' and no '.join(lacks)}. Enter them on its page.")
+        return clients.session(
+            connection.pk,
+            endpoint=connection.endpoint,
+            token_url=connection.token_url,
+            **{name: values[name] for name in self.CREDENTIALS},
+        )
+
+
+def _not_set_up(words: str) -> ConfigError:
+    return ConfigError(Evidence(operation="sign in", words=words))

@@ -1,0 +1,162 @@
+"""What an answer of Amazon means: the data that it must hold, or a verdict with its evidence (domain.md 5.3).
+
+Only a 2xx that is JSON and holds what its operation promises is an answer. Everything else is raised: an error page, an
+empty body and an empty list of errors are no empty result.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+
+import httpx
+
+from apps.integrations.contract import ConfigError, ConnectorError, Evidence, PermanentError, TransientError
+
+LONGEST_QUOTE = 300
+LONGEST_NAME = 80
+ADDRESS = re.compile(r"https?://\S+")
+TOKEN = re.compile(r"\b(?:Atz[ar]\||amzn1\.oa2-cs\.)\S+")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One of Amazon's operations. `rate` is what its published plan allows, in calls per second.
+
+    `holds` is the path to what every good answer has, and `kind` what that is.
+    """
+
+    name: str
+    rate: float
+    holds: tuple[str, ...]
+    kind: type = list
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What Amazon says went wrong, as far as it says that."""
+
+    code: str = ""
+    words: str = ""
+
+
+def read(operation: Operation, response: httpx.Response, secrets: Collection[str]) -> dict[str, Any]:
+    """The body of a good answer. Raises a ConnectorError for every other; `secrets` are never quoted from it."""
+    name = operation.name
+    if not response.is_success:
+        raise verdict(operation, response, secrets)
+    body = parsed(response)
+    if isinstance(body, dict) and body.get("errors"):
+        raise PermanentError(evidence(name, response, f"Amazon answered {name} with errors", secrets))
+    found: Any = body
+    for key in operation.holds:
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, operation.kind):
+        lacks = f"without {operation.holds[-1]}" if isinstance(body, dict) else "with no JSON object"
+        raise PermanentError(evidence(name, response, f"Amazon answered {name} {lacks}: that is no answer", secrets))
+    return body
+
+
+def verdict(operation: Operation, response: httpx.Response, secrets: Collection[str]) -> ConnectorError:
+    """What an answer other than 2xx means."""
+    status, name, headers = response.status_code, operation.name, response.headers
+    if status == 429:
+        words = f"Amazon takes no more calls of {name} for now: our allowance is used up"
+        return TransientError(evidence(name, response, words, secrets), _pause(headers, operation.rate))
+    if status == 408 or status >= 500:
+        words = f"Amazon could not answer {name} just now"
+        return TransientError(evidence(name, response, words, secrets), _asked_pause(headers))
+    if status in (401, 403):
+        words = (
+            f"Amazon refuses {name} to this account. Connect the account again, or give the application the role "
+            f"that {name} needs"
+        )
+        return ConfigError(evidence(name, response, words, secrets))
+    return PermanentError(evidence(name, response, f"Amazon did not accept {name} as we asked for it", secrets))
+
+
+def evidence(name: str, response: httpx.Response, words: str, secrets: Collection[str]) -> Evidence:
+    """What an answer proves: `words`, then Amazon's own."""
+    reason = said(response, secrets)
+    facts = f"{response.status_code} {reason.code}".strip()
+    request_id = response.headers.get("x-amzn-requestid") or response.headers.get("x-amz-request-id") or ""
+    return Evidence(
+        operation=name,
+        words=f"{words} ({facts}: {reason.words})." if reason.words else f"{words} ({facts}).",
+        status=response.status_code,
+        code=reason.code,
+        request_id=UNPRINTABLE.sub("", request_id)[:LONGEST_NAME],
+    )
+
+
+def parsed(response: httpx.Response) -> Any:
+    """The JSON of a body, None where it is none. A number with a point stays text, for money is never a float."""
+    try:
+        return json.loads(response.content, parse_float=str, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def said(response: httpx.Response, secrets: Collection[str]) -> Said:
+    """Amazon's own code and words, from whichever of its envelopes the error came in (amazon-api.md 2.2)."""
+    body = parsed(response)
+    if not isinstance(body, dict):
+        return Said()
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else body
+    code = first.get("code") or body.get("error")
+    texts = (first.get("message"), first.get("details"), body.get("error_description"))
+    words = " ".join(text.strip() for text in texts if isinstance(text, str) and text.strip())
+    name = _quotable(code, secrets)[:LONGEST_NAME] if isinstance(code, str) else ""
+    return Said(code=name, words=_quotable(words, secrets).rstrip("."))
+
+
+def no_answer(operation: str, error: httpx.RequestError) -> TransientError:
+    """The verdict where nothing came back, or nothing whole."""
+    if isinstance(error, httpx.TimeoutException):
+        words = f"Amazon did not answer {operation} in time."
+    elif isinstance(error, httpx.ConnectError):
+        words = f"Amazon could not be reached for {operation}."
+    else:
+        words = f"The line broke while Amazon answered {operation}."
+    return TransientError(Evidence(operation=operation, words=words, code=type(error).__name__))
+
+
+def _quotable(text: str, secrets: Collection[str]) -> str:
+    """A sentence of Amazon's that may be shown: one line, of a bearable length, without tokens and addresses."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    text = UNPRINTABLE.sub(" ", ADDRESS.sub("…", TOKEN.sub("…", text)))
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+
+
+def _pause(headers: Mapping[str, str], rate: float) -> timedelta:
+    """How long until a call is allowed again: as Amazon says, else one call of the rate it names, else of its plan."""
+    asked = _asked_pause(headers)
+    if asked is not None:
+        return asked
+    try:
+        named = float(headers.get("x-amzn-ratelimit-limit", ""))
+    except ValueError:
+        named = 0
+    return timedelta(seconds=1 / named if 1e-4 < named < 1e4 else 1 / rate)
+
+
+def _asked_pause(headers: Mapping[str, str]) -> timedelta | None:
+    """Retry-After, in seconds or as a date (RFC 9110)."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit() and len(asked) < 6:
+        return timedelta(seconds=int(asked))
+    try:
+        until = parsedate_to_datetime(asked)
+    except ValueError:
+        return None
+    return max(until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC), timedelta(0))
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is no JSON")

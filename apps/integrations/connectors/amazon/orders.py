@@ -1,0 +1,51 @@
+"""amazon.orders: orders with their items, by when they last changed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from apps.integrations.connectors.amazon.clients import SEARCH_ORDERS, Session
+from apps.integrations.connectors.amazon.instants import now, read, told, written
+from apps.integrations.connectors.amazon.paging import pages, records
+from apps.integrations.contract import Cursor, Page
+from apps.integrations.models import Connection
+
+FIRST = timedelta(days=30)
+OVERLAP = timedelta(minutes=2)
+# Without FULFILLMENT nobody can tell Amazon's own deliveries from ours (amazon-api.md 2.3).
+INCLUDED = "FULFILLMENT,PROCEEDS,BUYER,RECIPIENT,PACKAGES,CANCELLATION"
+
+
+def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[Page]:
+    """Cursor: `since` is the instant up to which we were told everything; amid a run `token` names the next page and
+    `until` the instant up to which this run will have told us everything."""
+    since = read(cursor.get("since")) or now() - FIRST
+    until, newest = read(cursor.get("until")), since
+    paged = pages(
+        session,
+        SEARCH_ORDERS,
+        token_name="paginationToken",
+        token=cursor.get("token"),
+        lastUpdatedAfter=written(since - OVERLAP),
+        marketplaceIds=",".join(connection.marketplaces),
+        includedData=INCLUDED,
+        maxResultsPerPage=100,
+    )
+    for body, token in paged:
+        found = records(body["orders"], "orderId")
+        # The first page's: what changes while we read the others may be on none of them.
+        until = until or told(SEARCH_ORDERS, body, "lastUpdatedBefore")
+        if token:
+            amid = {"since": written(since), "token": token}
+            yield Page(records=found, cursor=amid | ({"until": written(until)} if until else {}))
+            newest = max([newest, *_changed(found)])
+        else:
+            newest = until or max([newest, *_changed(found)])
+            yield Page(records=found, cursor={"since": written(newest)}, asked_at=until)
+
+
+def _changed(found):
+    """When the orders of a page last changed, of those that say so."""
+    for record in found:
+        moment = read(record.data.get("lastUpdatedTime")) if isinstance(record.data, dict) else None
+        if moment:
+            yield moment

@@ -1,0 +1,150 @@
+"""amazon.settlements: the settlement reports that Amazon writes by itself. Nobody can order one (amazon-api.md 2.5)."""
+
+import gzip
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from apps.integrations.connectors.amazon import answers
+from apps.integrations.connectors.amazon.answers import Operation
+from apps.integrations.connectors.amazon.clients import GET_REPORT_DOCUMENT, GET_REPORTS, Session
+from apps.integrations.connectors.amazon.instants import now, read, written
+from apps.integrations.connectors.amazon.paging import pages
+from apps.integrations.contract import Cursor, Document, Evidence, Page, PermanentError
+from apps.integrations.models import Connection
+
+REPORT = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
+KEPT = timedelta(days=90) - timedelta(hours=1)  # Amazon keeps reports for 90 days and refuses to look further back
+OVERLAP = timedelta(days=7)  # a report is listed by when it was begun, and may be done much later
+DOCUMENT = Operation(name="a report document", rate=1, holds=())
+REFUSED_ADDRESS = (400, 401, 403)  # what the storage says to an address that has ended
+
+
+def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[Page]:
+    """One document a page, the oldest first, then a page without one that says up to when all are there.
+
+    Cursor: `since` is when we last asked for the list, `recent` are the reports brought that a list may name again. All
+    marketplaces of the account, whatever the connection names: what is paid out has to be booked.
+    """
+    asked = now()
+    floor = max(asked - KEPT, (read(cursor.get("since")) or asked - KEPT) - OVERLAP)
+    recent = list(cursor.get("recent", []))
+    listed, failed = _listed(session, floor)
+    for report in listed:
+        if report["reportId"] in recent:
+            continue
+        with tempfile.TemporaryDirectory(prefix="opsconsole-report-") as folder:
+            try:
+                document = _fetched(session, report, Path(folder))
+            except PermanentError as error:
+                failed = failed or error
+                continue
+            recent.append(report["reportId"])
+            since = {"since": cursor["since"]} if "since" in cursor else {}
+            yield Page(records=[], documents=[document], cursor={**since, "recent": list(recent)})
+    if failed:  # only now: a report that cannot be had does not keep the others away
+        raise failed
+    again = [report["reportId"] for report in listed if _begun(report) >= asked - OVERLAP]
+    yield Page(records=[], cursor={"since": written(asked), "recent": again}, asked_at=asked)
+
+
+def _listed(session: Session, since: datetime) -> tuple[list[dict[str, Any]], PermanentError | None]:
+    """The reports that are done, each once, the oldest first; and what is wrong with one that is none."""
+    paged = pages(
+        session,
+        GET_REPORTS,
+        token_name="nextToken",
+        token_alone=True,
+        reportTypes=REPORT,
+        processingStatuses="DONE",
+        createdSince=written(since),
+        pageSize=100,
+    )
+    found, failed = {}, None
+    for body, _ in paged:
+        for report in body["reports"]:
+            if _is_report(report):
+                found[report["reportId"]] = report
+            else:
+                words = f"Amazon's answer to {GET_REPORTS.name} has a report without its id, document or time."
+                failed = PermanentError(Evidence(operation=GET_REPORTS.name, words=words))
+    return sorted(found.values(), key=_begun), failed
+
+
+def _is_report(report: Any) -> bool:
+    if not isinstance(report, dict) or read(report.get("createdTime")) is None:
+        return False
+    return all(isinstance(report.get(field), str) and report[field] for field in ("reportId", "reportDocumentId"))
+
+
+def _begun(report: dict[str, Any]) -> datetime:
+    return read(report["createdTime"])
+
+
+def _fetched(session: Session, report: dict[str, Any], folder: Path) -> Document:
+    """The report's bytes as they are, decompressed. Its letters are for whoever reads it."""
+    came, path = folder / "came", folder / "document"
+    told, response = _came(session, report["reportDocumentId"], came)
+    packed = told.get("compressionAlgorithm")
+    if packed not in (None, "GZIP"):
+        raise _broken(report, response, "is compressed in a way that we do not know")
+    if packed is None:
+        came.rename(path)
+    else:
+        try:
+            with gzip.open(came) as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            raise _broken(report, response, "is no whole gzip file") from None
+    return Document(key=report["reportId"], name=f"settlement_{report['reportId']}.txt", path=path)
+
+
+def _came(session: Session, document_id: str, path: Path) -> tuple[dict[str, Any], httpx.Response]:
+    """What Amazon says of a document, and its bytes at `path`. An address lives for five minutes: one that has ended is
+    asked for once more."""
+    told = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
+    response = _download(session, told["url"], path)
+    if response.status_code in REFUSED_ADDRESS:
+        told = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
+        response = _download(session, told["url"], path)
+    if response.status_code in REFUSED_ADDRESS:
+        words = "Amazon's storage refuses two addresses of a report document that Amazon just gave us"
+        raise PermanentError(answers.evidence(DOCUMENT.name, response, words, session.secrets))
+    if not response.is_success:
+        raise answers.verdict(DOCUMENT, response, session.secrets)
+    return told, response
+
+
+def _download(session: Session, url: str, path: Path) -> httpx.Response:
+    """The answer; the body of a good one at `path`, neither decompressed nor decoded."""
+    try:
+        with session.http.stream("GET", url, headers={"accept-encoding": "identity"}) as response:
+            if not response.is_success:
+                response.read()
+                return response
+            with path.open("wb") as file:
+                for chunk in response.iter_raw(1 << 20):
+                    file.write(chunk)
+    except httpx.InvalidURL:
+        words = "Amazon gave us an address of a report document that is none."
+        raise PermanentError(Evidence(operation=DOCUMENT.name, words=words)) from None
+    except httpx.RequestError as error:
+        raise answers.no_answer(DOCUMENT.name, error) from None
+    return response
+
+
+def _broken(report: dict[str, Any], response: httpx.Response, words: str) -> PermanentError:
+    return PermanentError(
+        Evidence(
+            operation=DOCUMENT.name,
+            words=f"The document of report {report['reportId']} {words}.",
+            status=response.status_code,
+            request_id=response.headers.get("x-amz-request-id", ""),
+        )
+    )
