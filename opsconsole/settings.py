@@ -24,6 +24,10 @@ BASE_DIR = embedded.PROJECT
 DATA = embedded.made_data_folder()
 DEMO = os.environ.get("OPSCONSOLE_DEMO") == "1"
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
+# The stand-in for Amazon, which `make run` starts beside the web server.
+SANDBOX_URL = os.environ.get("OPSCONSOLE_SANDBOX_URL") or f"http://127.0.0.1:{int(os.environ.get('WEB_PORT') or 8000) + 1}"
+if not DEMO:
+    SANDBOX_URL = ""
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or embedded.secret_file(DATA / "secret-key", lambda: token_urlsafe(50))
 CREDENTIAL_KEYS = (  # apps.integrations.credentials
     os.environ.get("OPSCONSOLE_CREDENTIAL_KEYS")

@@ -54,6 +54,7 @@ CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
 KEEP_CONNECTIONS = _permission("connections.keep", "connect systems or change their schedules", Role.ADMIN)
+READ_RUNS = _permission("runs.read", "read connections and sync runs", Role.OPS, Role.ADMIN, Role.VIEWER)
 READ_ORDERS = _permission("orders.read", "read orders and listings", *Role)
 READ_BUYERS = _permission("buyers.read", "read buyers' names and addresses", Role.OPS, Role.ADMIN)
 WORK_ORDERS = _permission("orders.work", "route, release or cancel orders", Role.OPS, Role.ECOMMERCE)
@@ -62,6 +63,10 @@ READ_STOCK = _permission("stock.read", "read stock", *Role)
 KEEP_STOCK = _permission("stock.keep", "set stock buffers", Role.ECOMMERCE)
 SIGN_CHECKS = _permission("checks.sign", "sign the daily check", Role.OPS)
 IMPORT_SHEETS = _permission("sheets.import", "import spreadsheets", Role.ADMIN, Role.ECOMMERCE, Role.FINANCE)
+IMPORT_ITEMS = _permission("sheets.items", "import items", Role.ADMIN, Role.ECOMMERCE)
+IMPORT_MAPPINGS = _permission("sheets.sku-mappings", "import SKU mappings", Role.ADMIN, Role.ECOMMERCE)
+IMPORT_RULES = _permission("sheets.gl-rules", "import GL rules", Role.ADMIN, Role.FINANCE)
+IMPORT_STOCK = _permission("sheets.erp-stock", "import ERP stock", Role.ADMIN, Role.ECOMMERCE)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
 
 

@@ -83,7 +83,8 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
     """Make the live cases of one type equal to what its detector finds now within the scope.
 
     With subjects in the scope no other case is touched, whatever the detector yields. A second sweep writes no row.
-    Cases whose cause is gone are cleared; with `ended_by` they are resolved by that person, in the words `ending`.
+    Cases whose cause is gone are cleared; with `ended_by` they are resolved by that person, in the words `ending`. Where
+    the type does not trust what it reads now, they stay.
     Raises DetectorFailed; nothing is changed then.
     """
     kind = REGISTRY[code]
@@ -100,7 +101,8 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
         live = {subject: Live(*figures) for subject, *figures in cursor.fetchall()}
         cursor.execute(statements.CREATE_FOUND)
         found = _stage(cursor, kind, scope, live, now)
-        gone = [case for subject, case in live.items() if subject not in found]
+        trusted = _trusts(kind, scope.entity)
+        gone = [case for subject, case in live.items() if subject not in found] if trusted else []
         values = here | {
             "team": kind.team,
             "holds_back": kind.holds_back,
@@ -116,7 +118,7 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
         }
         refreshed = _ids(cursor, statements.REFRESH, values)
         ended = _ids(cursor, statements.END, values)
-        if not kind.holds_back:
+        if trusted and not kind.holds_back:
             cursor.execute(statements.FORGET_DISMISSALS, values)
         opened = _ids(cursor, statements.OPEN, values)
         cursor.execute(statements.DROP_FOUND)
@@ -159,6 +161,13 @@ def _stage(cursor, kind: ExceptionType, scope: Scope, live: dict[str, Live], now
     if len(found) >= ANALYZE_FROM:
         cursor.execute(statements.ANALYZE_FOUND)
     return found
+
+
+def _trusts(kind: ExceptionType, entity: Entity) -> bool:
+    try:
+        return kind.trusts(entity)
+    except Exception as error:  # as with the detector itself
+        raise DetectorFailed(kind) from error
 
 
 def _within(scope: Scope, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -87,7 +87,8 @@ class ExceptionType:
     """Everything about one kind of exception. `detect(scope)` yields what is wrong now within the scope.
 
     `headline(case)` is the finding as a sentence (mock/DESIGN.md: the heading is the finding); `floor` is what a case is worth
-    at least, for ranking, in the company's base currency; `holds_back` forbids dismissing.
+    at least, for ranking, in the company's base currency; `holds_back` forbids dismissing. `trusts(entity)` says whether
+    what the detector reads is fresh enough for its silence to mean recovery; while it is not, no case ends.
     """
 
     code: str
@@ -102,6 +103,7 @@ class ExceptionType:
     runbook: Runbook
     panel: str
     actions: tuple[Action, ...] = ()
+    trusts: Callable[[Entity], bool] = lambda entity: True
 
 
 REGISTRY: dict[str, ExceptionType] = {}

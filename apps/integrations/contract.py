@@ -3,7 +3,7 @@
 Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`; anything else that it raises is a bug of ours.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -92,5 +92,5 @@ class Connector(Protocol):
     def check(self) -> Checked:
         """Ask the source who we are. Raises a ConnectorError."""
 
-    def pull(self, feed: str, cursor: Cursor) -> Iterator[Page]:
+    def pull(self, feed: str, cursor: Cursor) -> Generator[Page]:
         """The pages of a feed from the cursor on, to the end of what there is now. Raises a ConnectorError."""

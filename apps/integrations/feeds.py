@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.utils import timezone
+
+from apps.core.models import Entity
 from apps.integrations.contract import Page
 from apps.integrations.models import Connection, Source, StoredFile
 
@@ -58,3 +61,16 @@ def register_feed(feed: Feed) -> Feed:
         raise ValueError(f"feed {feed.name} is declared twice")
     FEEDS[feed.name] = feed
     return feed
+
+
+def fresh(*names: str) -> Callable[[Entity], bool]:
+    """Whether every source of these feeds in a company has proven itself lately, for the types whose truth lies there:
+    silence is not recovery. A paused source proves nothing; a company without such a source knows from elsewhere.
+    """
+
+    def says(entity: Entity) -> bool:
+        now = timezone.now()
+        sources = Source.objects.filter(connection__entity=entity, feed__in=names).values_list("feed", "proven_at")
+        return all(proven_at and proven_at >= now - FEEDS[name].quiet_after for name, proven_at in sources)
+
+    return says

@@ -4,8 +4,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from django.conf import settings
 from django.core.files import File
@@ -25,12 +26,34 @@ class _Arrived(File):
         return self.file.name
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Bytes in the storage. `path`: where."""
+
+    sha256: str
+    size: int
+    path: str
+
+
 def store(*, connection: Connection, name: str, chunks: Iterable[bytes], actor: User | None) -> StoredFile:
     """Keep the bytes and return their row; bytes that the connection brought before return the row they have.
 
     Call it outside a transaction: the bytes flow for as long as the sender takes. When it returns they are on the disk;
     where it fails, nothing counts as stored.
     """
+    kept = keep(chunks)
+    row, created = StoredFile.objects.get_or_create(
+        connection=connection,
+        sha256=kept.sha256,
+        defaults={"name": readable(name), "size": kept.size, "path": kept.path, "received_by": actor},
+    )
+    if not created and row.path != kept.path:  # somebody stored the same bytes in the same moment
+        default_storage.delete(kept.path)
+    return row
+
+
+def keep(chunks: Iterable[bytes]) -> Kept:
+    """Put the bytes into the storage, outside a transaction, for a row of the caller's."""
     # On the storage's own disk, so that taking the file is a rename: it is there whole or not at all.
     incoming = Path(settings.MEDIA_ROOT) / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
@@ -42,26 +65,24 @@ def store(*, connection: Connection, name: str, chunks: Iterable[bytes], actor: 
                 draft.write(chunk)
             draft.flush()
             os.fsync(draft.fileno())
-            size = draft.tell()
-            path = _take(draft, digest.hexdigest())
+            return Kept(digest.hexdigest(), draft.tell(), _take(draft, digest.hexdigest()))
         finally:
             Path(draft.name).unlink(missing_ok=True)
-    row, created = StoredFile.objects.get_or_create(
-        connection=connection,
-        sha256=digest.hexdigest(),
-        defaults={"name": _readable(name), "size": size, "path": path, "received_by": actor},
-    )
-    if not created and row.path != path:  # somebody stored the same bytes in the same moment
-        default_storage.delete(path)
-    return row
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     """The file's own name, as far as it is text: a disk keeps names that are none."""
     return Path(name).name.encode(errors="replace").decode()[:255]
 
 
-def open_raw(file: StoredFile) -> BinaryIO:
+class Named(Protocol):
+    """A row that keeps a file."""
+
+    name: str
+    path: str
+
+
+def open_raw(file: Named) -> BinaryIO:
     """The file's bytes, seekable. Close it."""
     try:
         return default_storage.open(file.path, "rb")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from typing import Any
 from uuid import uuid4
 
@@ -37,13 +38,25 @@ ENDED = (JobState.DONE, JobState.FAILED, JobState.STUCK, JobState.STOPPED)
 log = logging.getLogger(__name__)
 
 
+class Later(Exception):
+    """The work cannot go on now. The job goes back to waiting and starts by itself once the time has passed.
+
+    `words` say why, as the attempt's error; what was committed stays.
+    """
+
+    def __init__(self, words: str, after: timedelta):
+        super().__init__(words)
+        self.words = words
+        self.after = after
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobKind:
     """One kind of background work. `run(job, progress)` returns the result as JSON.
 
-    It raises Refused with words for people; anything else counts as a fault of ours. It may run again after a killed
-    worker, so it is idempotent, and each of its transactions ends with `hold(job)`. `title` names it on a page ("Read a
-    settlement file").
+    It raises Refused with words for people, or Later to be tried again; anything else counts as a fault of ours. It may
+    run again after a killed worker, so it is idempotent, and each of its transactions ends with `hold(job)`. `title` names
+    it on a page ("Read a settlement file").
     """
 
     name: str
@@ -94,9 +107,9 @@ def enqueue(
     return job
 
 
-def send_on_commit(job: Job) -> None:
+def send_on_commit(job: Job, after: timedelta = timedelta()) -> None:
     # robust: with the broker away the row stays, and is sent when it is back.
-    transaction.on_commit(lambda: _send(job.pk, _queue(job.kind)), robust=True)
+    transaction.on_commit(lambda: _send(job.pk, _queue(job.kind), after), robust=True)
 
 
 def run(job_id: int, runner: str) -> None:
@@ -112,6 +125,8 @@ def run(job_id: int, runner: str) -> None:
             result = KINDS[job.kind].run(job, progress)
     except LeaseLost:
         log.warning("Job %s: %s lost its lease and wrote nothing", job.pk, runner)
+    except Later as later:
+        _put_off(job, progress, later)
     except Refused as refused:
         _end(job, progress, JobState.FAILED, error=refused.words)
     except Exception:  # the edge of the process: reported here, and shown on the job
@@ -123,13 +138,18 @@ def run(job_id: int, runner: str) -> None:
 
 
 def run_here(job: Job) -> Job:
-    """Run the job in this process and return it ended. Where a worker has it already, wait for the worker."""
-    while job.state not in ENDED:
+    """Run the job in this process and return it ended, or put off. Where a worker has it already, wait for the worker."""
+    while job.state not in ENDED and not put_off(job):
         run(job.pk, runner_name())
         job.refresh_from_db()
-        if job.state not in ENDED:
+        if job.state == JobState.RUNNING:
             time.sleep(LOOK_EVERY)
     return job
+
+
+def put_off(job: Job) -> bool:
+    """Whether it waits for the time of its next try."""
+    return Job.objects.filter(pk=job.pk, state=JobState.WAITING, not_before__gt=Now()).exists()
 
 
 def runner_name() -> str:
@@ -181,26 +201,38 @@ def _claim(job_id: int, runner: str) -> Job | None:
 def _end(
     job: Job, progress: Progress, state: JobState, *, result: dict[str, Any] | None = None, error: str = ""
 ) -> None:
-    """Write how the run ended, unless somebody else has the job by now."""
+    """Write how the run ended."""
     connection.close_if_unusable_or_obsolete()  # what failed may have been the connection
     outcome = Attempt.Outcome.DONE if state == JobState.DONE else Attempt.Outcome.FAILED
+    _give_back(job, progress, outcome, error, state=state, ended_at=Now(), result=result or {})
+
+
+def _put_off(job: Job, progress: Progress, later: Later) -> None:
+    """Back to waiting, with a message that comes when the time does."""
+    waits = {"state": JobState.WAITING, "not_before": Now() + later.after}
+    with transaction.atomic():
+        if _give_back(job, progress, Attempt.Outcome.FAILED, later.words, **waits):
+            send_on_commit(job, later.after)
+
+
+def _give_back(job: Job, progress: Progress, outcome: Attempt.Outcome, error: str, **now: Any) -> bool:
+    """End the attempt and let go of the job, unless somebody else has it by now."""
     words, done, total = progress.said
     with transaction.atomic():
-        ended = held_by(job).update(
-            state=state,
+        given = held_by(job).update(
             runner="",
             lease_until=None,
-            ended_at=Now(),
-            result=result or {},
             error=error,
             progress_words=words,
             progress_done=done,
             progress_total=total,
+            **now,
         )
-        if ended:
+        if given:
             job.attempts.filter(number=job.attempts_made).update(outcome=outcome, error=error, ended_at=Now())
         else:
             log.warning("Job %s: %s lost its lease, so its result is not written", job.pk, job.runner)
+    return bool(given)
 
 
 def _take_back() -> None:
@@ -254,8 +286,10 @@ def _queue(kind: str) -> str:
     return KINDS[kind].queue if kind in KINDS else current_app.conf.task_default_queue
 
 
-def _send(job_id: int, queue: str) -> None:
-    current_app.send_task(RUN_TASK, args=[job_id], queue=queue)
+def _send(job_id: int, queue: str, after: timedelta) -> None:
+    """A message whose time has not come waits in a worker. If that dies, the row is sent again by _send_forgotten."""
+    countdown = ceil(after.total_seconds())
+    current_app.send_task(RUN_TASK, args=[job_id], queue=queue, countdown=countdown or None)
 
 
 def _messages_in(queue: str) -> int:

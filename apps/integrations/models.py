@@ -161,6 +161,9 @@ class Source(models.Model):
     proven_at = models.DateTimeField(null=True)
     newest_at = models.DateTimeField(null=True, help_text="When a run last brought a record")
     created_at = models.DateTimeField(db_default=Now())
+    watched_from = models.DateTimeField(
+        db_default=Now(), help_text="Silence counts from here: made, resumed, authorised"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connection", "feed"], name="one_source_per_feed")]

@@ -1,15 +1,23 @@
-"""What people do to background work."""
+"""What people do to background work, and to connections with their feeds."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import AuditEntry, User
-from apps.core.permissions import RUN_JOBS
-from apps.integrations import jobs
-from apps.integrations.models import Attempt, Job, JobState
+from apps.core.models import AuditEntry, Entity, User
+from apps.core.permissions import KEEP_CONNECTIONS, RUN_JOBS, check_may
+from apps.integrations import credentials as sealed
+from apps.integrations import jobs, schedules
+from apps.integrations.checks import KIND as CHECK
+from apps.integrations.feeds import FEEDS
+from apps.integrations.models import Attempt, Connection, Job, JobState, Source
+from apps.integrations.regions import SANDBOX, Region, regions
 
 CAN_RUN_AGAIN = (JobState.STUCK, JobState.FAILED, JobState.STOPPED)
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 CAN_STOP = (JobState.WAITING, JobState.RUNNING, JobState.STUCK)
 
 
@@ -49,6 +57,168 @@ def stop(*, job: Job, actor: User, reason: str = "") -> Job:
     job.ended_at = Now()
     job.save(update_fields=["state", "runner", "lease_until", "error", "ended_at"])
     return _written(job, actor, "job.stopped", before, reason)
+
+
+@transaction.atomic
+def try_now(*, job: Job, actor: User, reason: str = "") -> Job:
+    """Start a job that waits for the time of its next try without waiting for it."""
+    job = _locked(job, actor)
+    if not jobs.put_off(job):
+        raise Refused(f"Job {job.pk} is {job.get_state_display().lower()} and waits for no next try.")
+    before = _seen(job)
+    job.not_before = Now()
+    job.save(update_fields=["not_before"])
+    jobs.send_on_commit(job)
+    return _written(job, actor, "job.hastened", before, reason)
+
+
+@transaction.atomic
+def connect(
+    *,
+    entity: Entity,
+    name: str,
+    kind: Connection.Kind,
+    region: str,
+    credentials: Mapping[str, str],
+    actor: User | None,
+    account: str = "",
+    marketplaces: Sequence[str] = (),
+) -> Connection:
+    """A new connection with its sealed credentials, a source for each feed of its kind, and their schedules.
+
+    `region` is EU, NA, FE or, in the demo, "sandbox"; the sandbox sells in all of its marketplaces. `actor` None is the
+    program itself. Nothing is asked over the network here: see `check_connection`.
+    """
+    if actor:
+        check_may(actor, KEEP_CONNECTIONS, entity)
+    place = _region(region)
+    chosen = list(marketplaces or (place.marketplaces if region == SANDBOX else ()))
+    if not name.strip():
+        raise Refused("Give it a name.", field="name")
+    if Connection.objects.filter(entity=entity, name=name.strip()).exists():
+        raise Refused(f"{entity.name} has a connection called {name.strip()} already.", field="name")
+    if not chosen or set(chosen) - set(place.marketplaces):
+        raise Refused(f"Choose the marketplaces that the account sells in, of {place.title}.", field="marketplaces")
+    connection = Connection.objects.create(
+        entity=entity,
+        name=name.strip(),
+        kind=kind,
+        account=account.strip(),
+        endpoint=place.endpoint,
+        token_url=place.token_url,
+        marketplaces=chosen,
+    )
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=entity,
+        verb="connection.made",
+        subject=f"connection:{connection.pk}",
+        after={"name": connection.name, "region": region, "account": connection.account, "marketplaces": chosen},
+    )
+    sealed.seal(connection, credentials, actor)
+    for feed in FEEDS.values():
+        if feed.kind == kind:
+            source = Source.objects.create(connection=connection, feed=feed.name, every=feed.every)
+            schedules.keep(source)
+    return connection
+
+
+@transaction.atomic
+def check_connection(*, connection: Connection, actor: User) -> Job:
+    """Have a worker ask the system who we are. What it answers is the job's result."""
+    check_may(actor, RUN_JOBS, connection.entity)
+    _check_has_feeds(connection)
+    job = jobs.enqueue(kind=CHECK, entity=connection.entity, args={"connection": connection.pk}, actor=actor)
+    _note(connection, actor, "connection.checked", after={"job": job.pk})
+    return job
+
+
+@transaction.atomic
+def replace_credentials(
+    *, connection: Connection, credentials: Mapping[str, str], actor: User, reason: str = ""
+) -> Job:
+    """Sign in with other credentials from now on, and have them checked at once."""
+    check_may(actor, KEEP_CONNECTIONS, connection.entity)
+    _check_has_feeds(connection)
+    sealed.seal(connection, credentials, actor)
+    job = jobs.enqueue(kind=CHECK, entity=connection.entity, args={"connection": connection.pk}, actor=actor)
+    _note(connection, actor, "connection.credentials-replaced", after={"job": job.pk}, reason=reason)
+    return job
+
+
+@transaction.atomic
+def change_schedule(*, source: Source, every: timedelta, actor: User, reason: str = "") -> Source:
+    """How often the source is pulled from now on."""
+    source = _locked_source(source, actor)
+    if not SHORTEST <= every <= LONGEST:
+        raise Refused("Expected 1 minute to 7 days.", field="every")
+    if every == source.every:
+        raise Refused("It is pulled that often already.", field="every")
+    before = {"every": str(source.every)}
+    source.every = every
+    source.save(update_fields=["every"])
+    schedules.keep(source)
+    _note(source.connection, actor, "source.rescheduled", source, before, {"every": str(every)}, reason)
+    return source
+
+
+@transaction.atomic
+def pause(*, source: Source, paused: bool, actor: User, reason: str = "") -> Source:
+    """Stop pulling the source by schedule, or go on. Paused is said on its screen, and clears no case."""
+    source = _locked_source(source, actor)
+    if source.paused == paused:
+        raise Refused(f"It is {'paused' if paused else 'pulled by schedule'} already.", code="no-change")
+    source.paused = paused
+    source.watched_from = Now()
+    source.save(update_fields=["paused", "watched_from"])
+    source.refresh_from_db(fields=["watched_from"])
+    schedules.keep(source)
+    verb = "source.paused" if paused else "source.resumed"
+    _note(source.connection, actor, verb, source, {"paused": not paused}, {"paused": paused}, reason)
+    return source
+
+
+def _region(code: str) -> Region:
+    found = regions()
+    if code not in found:
+        raise Refused(f"There is no region {code}. Expected one of {', '.join(found)}.", field="region")
+    return found[code]
+
+
+def _check_has_feeds(connection: Connection) -> None:
+    if connection.kind == Connection.Kind.UPLOAD:
+        raise Refused(f"People bring the files of {connection}, so it signs in nowhere.", code="no-feeds")
+
+
+def _locked_source(source: Source, actor: User) -> Source:
+    source = (
+        Source.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("connection__entity")
+        .get(pk=source.pk)
+    )
+    check_may(actor, KEEP_CONNECTIONS, source.connection.entity)
+    return source
+
+
+def _note(
+    connection: Connection,
+    actor: User,
+    verb: str,
+    source: Source | None = None,
+    before: dict | None = None,
+    after: dict | None = None,
+    reason: str = "",
+) -> None:
+    """All that happens to a connection and its feeds is told in one place."""
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=connection.entity,
+        verb=verb,
+        subject=f"connection:{connection.pk}",
+        before=before,
+        after=(after or {}) | ({"feed": source.feed} if source else {}),
+        reason=reason,
+    )
 
 
 def _locked(job: Job, actor: User) -> Job:

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apps.integrations import jobs
+from apps.integrations import jobs, runs
 
 
 @shared_task
@@ -11,3 +11,8 @@ def run_job(job_id: int) -> None:
 @shared_task
 def requeue_expired() -> None:
     jobs.requeue_expired()
+
+
+@shared_task
+def pull_source(source_id: int) -> None:
+    runs.pull_due(source_id)

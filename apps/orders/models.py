@@ -127,9 +127,12 @@ class Buyer(models.Model):
     address = models.JSONField(default=dict)
 
 
+PURGE_AFTER = 30  # days
+
+
 class OrderSettings(models.Model):
     """How a company works its orders."""
 
     entity = models.OneToOneField(Entity, models.CASCADE, related_name="order_settings")
-    purge_after = models.PositiveIntegerField(default=30, help_text="Days after delivery")
+    purge_after = models.PositiveIntegerField(default=PURGE_AFTER, help_text="Days after delivery")
     warn_before = models.PositiveIntegerField(default=12, help_text="Hours before its ship-by")

@@ -158,5 +158,5 @@ def test_stock_without_anything_in_it_is_said_too(scripted, entity):
 
 
 def test_uploaded_files_have_no_connector(entity):
-    with pytest.raises(Refused, match="people upload its files"):
+    with pytest.raises(Refused, match="uploaded by people"):
         connector_of(ConnectionFactory(entity=entity))

@@ -1,33 +1,22 @@
 """A job is claimed once, tells how it ended, and survives lost workers and lost messages."""
 
 from datetime import timedelta
-from threading import Barrier, Thread
+from threading import Barrier
 
 import pytest
 from celery import Celery
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from apps.core.errors import Refused
 from apps.integrations import jobs
 from apps.integrations.leases import LEASE, LeaseLost
 from apps.integrations.models import Attempt, Job, JobState
+from tests.integrations.threads import in_thread
 from tests.polling import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RUNNER = "host:1:a"
-
-
-def in_thread(work) -> Thread:
-    def closing():
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    thread = Thread(target=closing, daemon=True)
-    thread.start()
-    return thread
 
 
 def nothing(job, progress) -> dict:

@@ -1,4 +1,4 @@
-"""The outside systems that we speak with, each by the kind of its connections."""
+"""The systems that we can connect to: each kind of connection with what speaks to it."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,8 @@ CONNECTORS: dict[str, Callable[[Connection], Connector]] = {
 
 
 def connector_of(connection: Connection) -> Connector:
-    """What speaks with the system behind a connection. Refused where there is none."""
     if connection.kind not in CONNECTORS:
-        raise Refused(f"{connection.name} is no system that answers: people upload its files.", code="no-connector")
+        raise Refused(
+            f"Nothing is asked of {connection}: {connection.get_kind_display().lower()}.", code="no-connector"
+        )
     return CONNECTORS[connection.kind](connection)

@@ -1,0 +1,360 @@
+"""Pulling a source: page by page, each stored with its cursor in one transaction, the network always outside of them.
+
+A run is a job with leases, so a killed worker's successor goes on at the last page that was stored.
+"""
+
+import random
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max
+from django.db.models.functions import Greatest, Now
+from django.utils import timezone
+
+from apps.core.errors import Refused
+from apps.core.models import AuditEntry, User
+from apps.core.permissions import RUN_JOBS, check_may
+from apps.exceptions.sweep import sweep
+from apps.exceptions.types import Scope
+from apps.integrations import files, jobs, rules
+from apps.integrations.connectors import connector_of
+from apps.integrations.contract import ConfigError, ConnectorError, Document, Page, Record, TransientError
+from apps.integrations.feeds import FEEDS, Feed, Stored, Unreadable
+from apps.integrations.leases import LeaseLost, Progress
+from apps.integrations.models import (
+    CallFault,
+    Connection,
+    Job,
+    JobState,
+    Source,
+    StoredFile,
+    SyncRun,
+    UnreadableRecord,
+    Verdict,
+)
+
+KIND = "integrations.sync"
+CHUNK = 1 << 20
+KEY_LENGTH = UnreadableRecord._meta.get_field("key").max_length
+STOPPED = {"kind": "stopped"}
+
+OF_SOURCE: tuple[str, ...] = ()
+OF_CONNECTION: tuple[str, ...] = ()
+
+
+def pull(source: Source, actor: User | None = None) -> SyncRun:
+    """Have the source pulled by a worker. Where a run is live already, that one is the answer.
+
+    Raises NotAllowed, and Refused while the connection is revoked.
+    """
+    with transaction.atomic():
+        run, is_new = _begin(source, actor)
+        if is_new:
+            jobs.send_on_commit(run.job)
+    return run
+
+
+def run_here(source: Source) -> SyncRun:
+    """Pull the source in this process; the run as it ended, or put off until its next try."""
+    with transaction.atomic():
+        run, _ = _begin(source, None)
+    jobs.run_here(run.job)
+    run.refresh_from_db()
+    return run
+
+
+def pull_due(source_id: int) -> None:
+    """What the schedule asks for. A source that is paused, revoked or gone meanwhile is left alone."""
+    due = Source.objects.filter(pk=source_id, paused=False, connection__revoked_at=None)
+    if source := due.select_related("connection__entity").first():
+        pull(source)
+
+
+def process_again(record: UnreadableRecord) -> None:
+    """Read the stored raw record once more, in the caller's transaction. Raises Refused where it still cannot be read."""
+    source = record.source
+    page = Page(records=[Record(key=record.key, data=record.raw)], cursor=source.cursor)
+    stored = FEEDS[source.feed].store(source, page, [])
+    if stored.unreadable:
+        raise Refused(f"It still cannot be read: {stored.unreadable[0].words}", code="unreadable")
+    _keep_unreadable(source, page, stored)
+
+
+def sweep_of(connection: Connection, sources: Iterable[Source] = ()) -> None:
+    """Look at the cases of this connection, and of these of its sources, now."""
+    for codes, subjects in (
+        (OF_CONNECTION, {str(connection.pk)}),
+        (OF_SOURCE, {str(source.pk) for source in sources}),
+    ):
+        for code in codes if subjects else ():
+            sweep(code, Scope(entity=connection.entity, subjects=frozenset(subjects)))
+
+
+def _begin(source: Source, actor: User | None) -> tuple[SyncRun, bool]:
+    """The live run of the source, or a new one. The lock makes the second who asks find the first one's."""
+    locked = Source.objects.select_for_update(no_key=True, of=("self",)).select_related("connection__entity")
+    source = locked.get(pk=source.pk)
+    entity = source.connection.entity
+    if actor is not None:
+        check_may(actor, RUN_JOBS, entity)
+    live = SyncRun.objects.filter(source=source, ended_at=None).select_related("job").first()
+    if live and live.job.state not in (JobState.STOPPED, JobState.FAILED, JobState.DONE):
+        return live, False
+    _check_authorised(source.connection)
+    if live:  # its job was ended by somebody else than itself
+        live.verdict, live.evidence, live.ended_at = Verdict.UNKNOWN, STOPPED, timezone.now()
+        live.save(update_fields=["verdict", "evidence", "ended_at"])
+    job = jobs.create(kind=KIND, entity=entity, args={"source": source.pk}, actor=actor)
+    run = SyncRun.objects.create(source=source, job=job)
+    if actor is not None:
+        AuditEntry.objects.record(
+            actor=actor,
+            entity=entity,
+            verb="source.pulled",
+            subject=f"connection:{source.connection_id}",
+            after={"feed": source.feed, "run": run.pk},
+        )
+    return run, True
+
+
+def _check_authorised(connection: Connection) -> None:
+    if connection.revoked_at:
+        raise Refused(
+            f"{connection} is not authorised since {connection.revoked_at:%-d %b %H:%M} UTC, so nothing is pulled from it. "
+            "Mend that, then check the connection.",
+            code="unauthorised",
+        )
+
+
+def _run(job: Job, progress: Progress) -> dict[str, Any]:
+    run = SyncRun.objects.select_related("source__connection__entity").get(job=job)
+    run.job = job
+    source = run.source
+    _open_again(run)
+    try:
+        _check_authorised(source.connection)
+        feed = _feed(source)
+        _pull_pages(run, feed, progress)
+        feed.after(source)
+    except ConnectorError as error:
+        _failed_call(run, error)
+    except LeaseLost:
+        raise
+    except Refused as refused:
+        _end(run, _failure(run, kind="refused", words=refused.words))
+        raise
+    except Exception:
+        _end(run, _failure(run, kind="internal", words="A fault of ours."))
+        raise
+    _end(run, None)
+    run.refresh_from_db()
+    return {name: getattr(run, name) for name in ("pages", "added", "changed", "unchanged", "unreadable")}
+
+
+def _open_again(run: SyncRun) -> None:
+    """A run that ended and was asked for once more begins afresh, unless a newer one is under way."""
+    if run.ended_at is None:
+        return
+    try:
+        run.ended_at, run.verdict, run.evidence = None, "", {}
+        run.save(update_fields=["ended_at", "verdict", "evidence"])
+    except IntegrityError as error:
+        raise Refused("A newer run of this feed is under way. This one stays ended.") from error
+
+
+def _feed(source: Source) -> Feed:
+    if source.feed not in FEEDS:
+        raise Refused(f"No program here knows the feed {source.feed}. Start workers of this version.")
+    return FEEDS[source.feed]
+
+
+def _pull_pages(run: SyncRun, feed: Feed, progress: Progress) -> None:
+    source = run.source
+    seen = run.added + run.changed + run.unchanged + run.unreadable
+    progress.say(f"Asking {source.connection}", seen)
+    with closing(connector_of(source.connection).pull(feed.name, source.cursor)) as pages:
+        for number, page in zip(count(run.pages + 1), pages, strict=False):
+            seen += _store(run, feed, page).seen
+            progress.say(f"Page {number:,}, {seen:,} records", seen, page.total or 0)
+
+
+def _store(run: SyncRun, feed: Feed, page: Page) -> Stored:
+    """The page, its documents first. When it returns, the feed goes on after the page for good."""
+    source = run.source
+    kept = [_keep(source.connection, document) for document in page.documents]
+    with transaction.atomic():
+        stored = feed.store(source, page, kept)
+        _keep_unreadable(source, page, stored)
+        _move_on(source, page)
+        SyncRun.objects.filter(pk=run.pk).update(
+            pages=F("pages") + 1,
+            added=F("added") + stored.added,
+            changed=F("changed") + stored.changed,
+            unchanged=F("unchanged") + stored.unchanged,
+            unreadable=F("unreadable") + len(stored.unreadable),
+        )
+        jobs.hold(run.job)
+    return stored
+
+
+def _keep(connection: Connection, document: Document) -> StoredFile:
+    with document.path.open("rb") as raw:
+        chunks = iter(lambda: raw.read(CHUNK), b"")
+        return files.store(connection=connection, name=document.name, chunks=chunks, actor=None)
+
+
+def _move_on(source: Source, page: Page) -> None:
+    source.cursor = dict(page.cursor)
+    moved: dict[str, Any] = {"cursor": source.cursor}
+    if page.asked_at:
+        moved["proven_at"] = Greatest(F("proven_at"), page.asked_at)
+    if page.records or page.documents:
+        moved["newest_at"] = Now()
+    Source.objects.filter(pk=source.pk).update(**moved)
+
+
+def _keep_unreadable(source: Source, page: Page, stored: Stored) -> None:
+    """Keep what cannot be read; what was unreadable and now came readable is over, and its raw form is let go."""
+    unreadable = {_key(record): record for record in stored.unreadable}
+    came = {_key(each) for each in (*page.records, *page.documents)} - unreadable.keys()
+    UnreadableRecord.objects.filter(source=source, key__in=came, read_at=None).update(read_at=Now(), raw={})
+    UnreadableRecord.objects.bulk_create(
+        [_row(source, key, record) for key, record in unreadable.items()],
+        update_conflicts=True,
+        unique_fields=["source", "key"],
+        update_fields=["raw", "words", "last_seen_at", "read_at"],
+    )
+
+
+def _key(record: Record | Document | Unreadable) -> str:
+    return _storable(record.key)[:KEY_LENGTH]
+
+
+def _row(source: Source, key: str, record: Unreadable) -> UnreadableRecord:
+    return UnreadableRecord(source=source, key=key, raw=_storable(record.raw), words=_storable(record.words))
+
+
+def _storable(raw: Any) -> Any:
+    """JSON as PostgreSQL holds it: what it refuses in a text is shown as a replacement character."""
+    match raw:
+        case str():
+            return raw.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        case dict():
+            return {_storable(str(key)): _storable(value) for key, value in raw.items()}
+        case list() | tuple():
+            return [_storable(value) for value in raw]
+        case bool() | int() | None:
+            return raw
+        case float() if raw - raw == 0:
+            return raw
+    return _storable(str(raw))
+
+
+def _failed_call(run: SyncRun, error: ConnectorError) -> None:
+    """Keep the evidence, and end the run or put it off. Always raises."""
+    evidence = error.evidence
+    failure = _failure(
+        run,
+        kind=_kind(error),
+        words=evidence.words,
+        operation=evidence.operation,
+        status=evidence.status,
+        code=evidence.code,
+        request_id=evidence.request_id,
+        attempts=run.evidence.get("attempts", 0) + 1,
+    )
+    keep_fault(run.source.connection, error, run)
+    if failure.kind == "transient" and not failure.exhausted:
+        with transaction.atomic():
+            run.verdict, run.evidence = rules.verdict(failure), failure.as_json()
+            run.save(update_fields=["verdict", "evidence"])
+            jobs.hold(run.job)
+        raise jobs.Later(failure.words, rules.wait(failure.attempts, error.retry_after, random.random()))
+    _end(run, failure)
+    raise Refused(f"{failure.words} Tried {failure.attempts} times." if failure.exhausted else failure.words) from error
+
+
+def _kind(error: ConnectorError) -> str:
+    match error:
+        case TransientError():
+            return "transient"
+        case ConfigError():
+            return "config"
+    return "permanent"
+
+
+def keep_fault(connection: Connection, error: ConnectorError, run: SyncRun | None = None) -> None:
+    """A failed call, as evidence for the verdicts of others; a connection that the source refuses is revoked."""
+    evidence = error.evidence
+    transient = isinstance(error, TransientError)
+    CallFault.objects.create(
+        connection=connection,
+        run=run,
+        operation=evidence.operation[:80],
+        status=evidence.status,
+        code=evidence.code[:80],
+        request_id=evidence.request_id[:80],
+        words=evidence.words,
+        verdict=Verdict.TRANSIENT if transient else Verdict.STRUCTURAL,
+    )
+    if isinstance(error, ConfigError):
+        Connection.objects.filter(pk=connection.pk, revoked_at=None).update(revoked_at=Now())
+
+
+def _failure(run: SyncRun, *, kind: str, operation: str = "", **said: Any) -> rules.Failure:
+    """The failure with what else was seen in that minute."""
+    now = timezone.now()
+    near = CallFault.objects.filter(at__gte=now - rules.NEAR)
+    judged = Verdict.TRANSIENT if kind == "transient" else Verdict.STRUCTURAL
+    elsewhere = near.filter(operation=operation, verdict=judged).exclude(connection=run.source.connection)
+    return rules.Failure(
+        at=now,
+        kind=kind,
+        operation=operation,
+        beside=near.filter(connection=run.source.connection).exclude(run=run).count(),
+        elsewhere=elsewhere.count(),
+        worked_at=_worked_at(run),
+        **said,
+    )
+
+
+def _worked_at(run: SyncRun) -> datetime | None:
+    """When another run of this source last ended well."""
+    others = SyncRun.objects.filter(source=run.source, verdict="").exclude(pk=run.pk)
+    return others.aggregate(at=Max("ended_at"))["at"]
+
+
+def _end(run: SyncRun, failure: rules.Failure | None) -> None:
+    """Write how the run ended while this runner has the job, then look at the cases that hang on it."""
+    with transaction.atomic():
+        run.ended_at = timezone.now()
+        run.verdict = rules.verdict(failure) if failure else ""
+        run.evidence = failure.as_json() if failure else run.evidence
+        run.save(update_fields=["ended_at", "verdict", "evidence"])
+        if not failure:
+            _reconsider(run)
+        jobs.hold(run.job)
+    source = run.source
+    source.refresh_from_db()
+    sweep_of(source.connection, [source])
+
+
+def _reconsider(run: SyncRun) -> None:
+    """What failed less than a minute before this run worked was no proof of a structural fault."""
+    refused = SyncRun.objects.filter(
+        source=run.source,
+        verdict=Verdict.STRUCTURAL,
+        evidence__kind__in=["permanent", "config"],
+        ended_at__gte=run.ended_at - rules.NEAR,
+    )
+    for earlier in refused:
+        evidence = earlier.evidence | {"worked_at": run.ended_at.isoformat()}
+        earlier.verdict, earlier.evidence = rules.verdict(rules.Failure.of_json(evidence)), evidence
+        earlier.save(update_fields=["verdict", "evidence"])
+
+
+jobs.register_kind(jobs.JobKind(name=KIND, queue="sync", run=_run, title="Pull a feed"))

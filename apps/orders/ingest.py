@@ -1,0 +1,112 @@
+"""Orders as Amazon sends them, a page at a time (amazon-api.md 2.3, architecture.md section 4)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection as database
+
+from apps.catalog.listings import listings_for
+from apps.integrations.contract import Page, Record
+from apps.integrations.feeds import Feed, Stored, Unreadable, register_feed
+from apps.integrations.models import Connection, Source, StoredFile
+from apps.orders import statements
+from apps.orders.models import PURGE_AFTER
+from apps.orders.personal import without_personal
+from apps.orders.records import BuyerSaid, OrderSaid, Unread, content_of, read
+from apps.orders.routing import settle_orders, take_turn
+
+COLUMNS = [each.name for each in fields(OrderSaid) if each.name not in ("lines", "buyer")]
+
+Known = dict[str, tuple[str, datetime]]
+"""Order id -> hash of its newest record, and when the channel changed it."""
+
+
+def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
+    """Write what is new on the page and route it. An older record of an order than the one we have changes nothing."""
+    place = source.connection
+    take_turn(place.entity)
+    newest = _known(place, page.records)
+    known, fresh, stored = set(newest), {}, Stored()
+    for record in page.records:
+        content = content_of(record.data)
+        if newest.get(_order_id(record), ("", None))[0] == content:
+            stored.unchanged += 1
+            continue
+        try:
+            order = read(record.data)
+        except Unread as fault:
+            raw = without_personal(record.data)
+            stored.unreadable.append(Unreadable(key=record.key, raw=raw, words=fault.words))
+            continue
+        if order.order_id not in newest:
+            stored.added += 1
+        elif order.changed_at >= newest[order.order_id][1]:
+            stored.changed += 1
+        else:
+            stored.unchanged += 1
+            continue
+        newest[order.order_id] = (content, order.changed_at)
+        fresh[order.order_id] = order
+    if fresh:
+        ids = _write(place, list(fresh.values()), known)
+        settle_orders(place.entity, orders=ids)
+    return stored
+
+
+def _order_id(record: Record) -> str:
+    said = record.data.get("orderId") if isinstance(record.data, dict) else None
+    return said if isinstance(said, str) else ""
+
+
+def _known(place: Connection, records: Sequence[Record]) -> Known:
+    asked = {"connection": place.pk, "orders": [_order_id(record).replace("\x00", "") for record in records]}
+    with database.cursor() as cursor:
+        cursor.execute(statements.KNOWN, asked)
+        return {order: (content, changed_at) for order, content, changed_at in cursor.fetchall()}
+
+
+def _write(place: Connection, orders: list[OrderSaid], known: set[str]) -> list[int]:
+    """The orders with their lines and buyers; their ids here. Each order is new or newer than the one we have."""
+    named = [(order.marketplace, line.sku, line.asin, line.title) for order in orders for line in order.lines]
+    listings = listings_for(place, named)
+    columns = {name: [getattr(order, name) for order in orders] for name in COLUMNS}
+    with database.cursor() as cursor:
+        cursor.execute(statements.STORE, {"entity": place.entity_id, "connection": place.pk, **columns})
+        ids = dict(cursor.fetchall())
+        lines = _lines(orders, ids, listings)
+        if changed := [ids[order.order_id] for order in orders if order.order_id in known]:
+            cursor.execute(statements.DROP_LINES, {"orders": changed, **lines})
+        cursor.execute(statements.STORE_LINES, lines)
+        if buyers := [(ids[order.order_id], order.buyer) for order in orders if order.buyer]:
+            cursor.execute(statements.STORE_BUYERS, {"purge_after": PURGE_AFTER, **_buyers(buyers)})
+    return sorted(ids.values())
+
+
+def _lines(orders: list[OrderSaid], ids: dict[str, int], listings: dict[tuple[str, str], int]) -> dict[str, list[Any]]:
+    rows = [(order, line) for order in orders for line in order.lines]
+    return {
+        "order": [ids[order.order_id] for order, _ in rows],
+        "listing": [listings[order.marketplace, line.sku] for order, line in rows],
+        **{name: [getattr(line, name) for _, line in rows] for name in ("item_id", "title", "quantity", "shipped", "price")},
+    }
+
+
+def _buyers(buyers: list[tuple[int, BuyerSaid]]) -> dict[str, list[Any]]:
+    return {
+        "order": [order for order, _ in buyers],
+        **{name: [getattr(buyer, name) for _, buyer in buyers] for name in ("name", "email", "phone")},
+        "address": [json.dumps(dict(buyer.address)) for _, buyer in buyers],
+    }
+
+
+ORDERS = register_feed(Feed(
+    name="amazon.orders",
+    title="Amazon orders",
+    kind=Connection.Kind.AMAZON,
+    every=timedelta(minutes=15),
+    quiet_after=timedelta(hours=2),
+    store=store,
+))  # fmt: skip

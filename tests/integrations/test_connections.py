@@ -1,0 +1,169 @@
+"""Connecting an account, keeping its schedules, checking it, giving it other credentials."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+
+from apps.core.errors import NotAllowed, Refused
+from apps.core.models import AuditEntry
+from apps.core.permissions import Role
+from apps.integrations import jobs, operations, runs
+from apps.integrations.contract import TransientError
+from apps.integrations.credentials import open_sealed
+from apps.integrations.models import Connection, Job, JobState, Source, SyncRun
+from tests.factories import ConnectionFactory, person
+from tests.integrations.things import EVERY, FEED, evidence, revoked
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECRETS = {"client_id": "amzn1.app.4711", "client_secret": "s3cret-one", "refresh_token": "Atzr|s3cret-two"}
+
+
+@pytest.fixture
+def admin(entity):
+    return person(Role.ADMIN, entity)
+
+
+@pytest.fixture
+def connected(outside, entity, admin, settings) -> Connection:
+    settings.SANDBOX_URL = "http://127.0.0.1:9"
+    return operations.connect(
+        entity=entity,
+        name="Amazon",
+        kind=Connection.Kind.AMAZON,
+        region="sandbox",
+        credentials=SECRETS,
+        actor=admin,
+    )
+
+
+def task_of(source: Source) -> PeriodicTask:
+    return PeriodicTask.objects.get(name=f"pull source {source.pk}")
+
+
+def sources_of(connection: Connection) -> dict[str, Source]:
+    return {source.feed: source for source in connection.sources.all()}
+
+
+def test_it_gets_a_source_and_a_schedule_for_each_feed_of_its_kind(connected):
+    assert (connected.endpoint, connected.token_url) == ("http://127.0.0.1:9", "http://127.0.0.1:9/auth/o2/token")
+    assert connected.marketplaces == ["A1F83G8C2ARO7P", "A1PA6795UKMFR9"]
+    source = sources_of(connected)[FEED]
+    task = task_of(source)
+    assert (task.task, json.loads(task.args)) == ("apps.integrations.tasks.pull_source", [source.pk])
+    assert (task.interval.every, task.interval.period, task.enabled) == (600, "seconds", True)
+
+
+def test_what_it_signs_in_with_is_told_to_nobody(connected, entity):
+    assert open_sealed(connected) == SECRETS
+    told = json.dumps(list(AuditEntry.objects.values("before", "after", "reason")))
+    assert not any(secret in told for secret in SECRETS.values())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"region": "MOON"}, "no region MOON"),
+        ({"region": "EU"}, "Choose the marketplaces"),
+        ({"region": "EU", "marketplaces": ["ATVPDKIKX0DER"]}, "Choose the marketplaces"),
+        ({"name": "Amazon"}, "called Amazon already"),
+        ({"name": " "}, "Give it a name"),
+        ({"credentials": SECRETS | {"refresh_token": ""}}, "Enter the refresh token"),
+    ],
+)
+def test_what_cannot_be_connected_is_refused_whole(connected, entity, admin, wrong, words):
+    asked = {"name": "Other", "kind": Connection.Kind.AMAZON, "region": "sandbox", "credentials": SECRETS}
+    with pytest.raises(Refused, match=words):
+        operations.connect(**{**asked, **wrong}, entity=entity, actor=admin)
+    assert Connection.objects.count() == 1
+
+
+def test_outside_the_demo_there_is_no_sandbox(entity, admin):
+    with pytest.raises(Refused, match="Expected one of EU, NA, FE"):
+        operations.connect(
+            entity=entity, name="A", kind=Connection.Kind.AMAZON, region="sandbox", credentials=SECRETS, actor=admin
+        )
+
+
+def test_a_schedule_is_changed(connected, admin):
+    source = operations.change_schedule(
+        source=sources_of(connected)[FEED], every=timedelta(minutes=2), actor=admin, reason="Peak"
+    )
+    assert task_of(source).interval.every == 120
+    entry = AuditEntry.objects.get(verb="source.rescheduled")
+    assert (entry.before, entry.reason) == ({"every": str(EVERY)}, "Peak")
+    assert entry.after == {"every": "0:02:00", "feed": FEED}
+
+
+@pytest.mark.parametrize(
+    ("every", "words"), [(timedelta(seconds=5), "1 minute to 7 days"), (EVERY, "that often already")]
+)
+def test_a_schedule_that_cannot_be_is_refused(connected, admin, every, words):
+    with pytest.raises(Refused, match=words):
+        operations.change_schedule(source=sources_of(connected)[FEED], every=every, actor=admin)
+
+
+def test_a_paused_source_has_no_schedule_until_it_goes_on(connected, admin):
+    source = operations.pause(source=sources_of(connected)[FEED], paused=True, actor=admin)
+    assert (source.paused, task_of(source).enabled) == (True, False)
+    with pytest.raises(Refused, match="paused already"):
+        operations.pause(source=source, paused=True, actor=admin)
+    before = source.watched_from
+    source = operations.pause(source=source, paused=False, actor=admin)
+    assert (source.paused, task_of(source).enabled) == (False, True)
+    assert source.watched_from > before
+
+
+def test_a_check_says_who_we_are_and_pulls_what_never_came(connected, admin):
+    job = jobs.run_here(operations.check_connection(connection=connected, actor=admin))
+    assert (job.state, job.result["words"]) == (JobState.DONE, "Northbay sells in 2 marketplaces.")
+    pulled = set(SyncRun.objects.values_list("source__feed", flat=True))
+    assert pulled == set(sources_of(connected))
+
+
+def test_a_check_that_fails_says_why(connected, admin, outside):
+    outside.fail([TransientError(evidence(503))])
+    job = jobs.run_here(operations.check_connection(connection=connected, actor=admin))
+    assert (job.state, job.error) == (JobState.FAILED, "It answered 503.")
+    connected.refresh_from_db()
+    assert connected.revoked_at is None
+
+
+def test_a_revoked_connection_is_well_again_once_a_check_succeeds(connected, admin, outside):
+    outside.fail([revoked()])
+    runs.run_here(sources_of(connected)[FEED])
+    outside.fail([revoked()])
+    jobs.run_here(operations.check_connection(connection=connected, actor=admin))
+    connected.refresh_from_db()
+    assert connected.revoked_at
+    fresh = SECRETS | {"refresh_token": "Atzr|s3cret-three"}
+    job = operations.replace_credentials(
+        connection=connected, credentials=fresh, actor=admin, reason="Consent given again"
+    )
+    jobs.run_here(job)
+    connected.refresh_from_db()
+    assert (connected.revoked_at, open_sealed(connected)) == (None, fresh)
+    assert not any(secret in json.dumps([job.args, job.result, job.error]) for secret in fresh.values())
+
+
+def test_only_admins_keep_connections(connected, entity):
+    ops = person(Role.OPS, entity)
+    source = sources_of(connected)[FEED]
+    for refused in (
+        lambda: operations.pause(source=source, paused=True, actor=ops),
+        lambda: operations.change_schedule(source=source, every=timedelta(minutes=2), actor=ops),
+        lambda: operations.replace_credentials(connection=connected, credentials=SECRETS, actor=ops),
+        lambda: operations.connect(
+            entity=entity, name="B", kind=Connection.Kind.AMAZON, region="EU", credentials=SECRETS, actor=ops
+        ),
+    ):
+        with pytest.raises(NotAllowed):
+            refused()
+    assert Job.objects.filter(kind="integrations.check").count() == 0
+
+
+def test_an_uploaded_connection_signs_in_nowhere(entity, admin):
+    with pytest.raises(Refused, match="People bring the files"):
+        operations.check_connection(connection=ConnectionFactory(entity=entity), actor=admin)
