@@ -36,6 +36,9 @@ document.addEventListener("keydown", (event) => {
     if (!step(event.key === "j" ? 1 : -1)) document.querySelector(`[data-key="${event.key}"]`)?.click();
   } else if (event.key === "Enter" && !event.target.closest("a, button, summary")) {
     openRow();
+  } else if (event.key === "/") {
+    event.preventDefault();
+    document.querySelector("[data-find]")?.focus();
   } else if (event.key === "?") {
     const sheet = document.getElementById("keys");
     sheet.open = !sheet.open;

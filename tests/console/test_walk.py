@@ -21,6 +21,7 @@ OPEN = {"login", "logout", "company"}  # not behind the door, or only with a POS
 READ = {
     "home": EVERYBODY,
     "start": EVERYBODY,
+    "search": EVERYBODY,
     "settlements": MONEY,
     "upload": {FINANCE, ADMIN},
     "jobs": {FINANCE, ADMIN, VIEWER, OPS},

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
-from apps.integrations.models import Command, Connection, Job, JobState
+from apps.integrations.models import Command, Connection, Job, JobState, Source
 from apps.inventory.models import Buffer
 from apps.inventory.operations import remove_buffer, set_buffer
 from apps.ledger.models import Account, TaxClass, TaxRule
@@ -262,6 +262,18 @@ def _buffer_removed(entity: Entity) -> None:
     remove_buffer(buffer=buffer, reason="Amazon ships it", actor=entity.memberships.get().user)
 
 
+def _settled_and_not_here(entity: Entity) -> None:
+    place, _ = _charted(entity)
+    now = timezone.now()
+    Source.objects.create(connection=place, feed="amazon.orders", every=timedelta(minutes=2), proven_at=now)
+    _order(entity, connection=place, purchased_at=now - timedelta(days=400), route="done", status="SHIPPED")
+    take(place, File())
+
+
+def _came_after_all(entity: Entity) -> None:
+    _order(entity, order_id=SALE[0]["order-id"], content="2", route="done", status="SHIPPED")
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
@@ -273,6 +285,7 @@ OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], N
     "order.rejected": (_refused_by_the_warehouse, _sent_again),
     "settlement.changed": (_changed, _version_chosen),
     "settlement.column-unknown": (_extra_column, _column_accepted),
+    "settlement.order-unknown": (_settled_and_not_here, _came_after_all),
     "settlement.missing": (_none_came, _one_came),
     "settlement.opening-balance": (_first_given_back, _opening_confirmed),
     "settlement.reserve-chain-broken": (_days_missing, _days_came),
