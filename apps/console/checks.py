@@ -166,7 +166,6 @@ def _show(request: HttpRequest, subject: Subject, attempted: Attempted | None) -
         "kinds": _kinds(entry.kind for entry in entries),
         "decided": decided(subject.routine, subject.entity, entries),
         "week": week,
-        "today": week[-1][0].day,
         "missed": sum(slot.missed for day in week for slot in day),
         "due": due(subject.routine, subject.entity, subject.now),
         "next_due": next_due(subject.routine, subject.entity, subject.now),

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 
 from apps.console.case import score_of
 from apps.console.jobs import TROUBLED, jobs_visible_to
@@ -13,17 +14,19 @@ from apps.console.queue import ranked, totals
 from apps.console.screens import Companies, door, render_screen
 from apps.console.settlements import WAITING, Row, refused_files, rows_of
 from apps.console.start import nothing_read_yet
-from apps.core.models import User
+from apps.core.models import Entity, User
 from apps.core.permissions import READ_MONEY, RUN_JOBS, Team, works_for
 from apps.exceptions.models import State, Tally
 from apps.exceptions.types import REGISTRY
 from apps.integrations import jobs
 from apps.ledger.models import Journal
 from apps.settlements.models import Settlement, SettlementJournal, SettlementVersion
+from apps.work.routines import ROUTINES, Routine, Slot, days
 
 TOP = 5
 SETTLEMENTS_SHOWN = 8
 JOBS_SHOWN = 5
+DAYS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "watched": [kind.title for kind in REGISTRY.values() if kind.team in teams],
         "books": _books(user, companies) if reads_money else None,
         "refused": refused_files(user, companies).count() if reads_money else 0,
+        "routines": _routines(companies, teams),
         "troubled": _troubled(user, companies) if user.may_anywhere(RUN_JOBS) else None,
         "several": companies.several,
     }
@@ -96,6 +100,17 @@ def _books(user: User, companies: Companies) -> Books:
         rows=rows_of(oldest[:SETTLEMENTS_SHOWN]),
         more=len(oldest) > SETTLEMENTS_SHOWN,
     )
+
+
+def _routines(companies: Companies, teams: list[Team]) -> list[tuple[Entity, Routine, list[list[Slot]]]]:
+    """The last days of each routine of these teams, company by company."""
+    now = timezone.now()
+    return [
+        (entity, routine, days(routine, entity, now, DAYS_SHOWN))
+        for entity in companies.shown
+        for routine in ROUTINES.values()
+        if routine.team in teams
+    ]
 
 
 def _payouts(versions: Any) -> dict:

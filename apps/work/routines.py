@@ -84,6 +84,7 @@ class Slot:
     number: int
     at: time
     signed: SignedCheck | None
+    over: bool
     missed: bool
     due: bool
 
@@ -126,7 +127,8 @@ def _slots(
         begun = day == here.date() and (number == 1 or here.time() >= at)
         row = signed.get((day, number))
         missed = over and row is None and began is not None and day >= began
-        found.append(Slot(day=day, number=number, at=at, signed=row, missed=missed, due=begun and not over and row is None))
+        waits = begun and not over and row is None
+        found.append(Slot(day=day, number=number, at=at, signed=row, over=over, missed=missed, due=waits))
     return found
 
 

@@ -37,6 +37,7 @@ def test_a_team_without_a_check_is_told_so(ours: Company):
 def test_operations_read_of_background_work(ours: Company):
     words = ours.client(Role.OPS).get("/").content.decode()
     assert "Nothing failed" in words and "Settlements not yet" not in words
+    assert Page(ours.client(Role.OPS).get("/")).linked("Open the check") == f"/checks/{ours.entity.pk}/rejected-orders/"
 
 
 def test_a_viewer_reads_what_stops_work_without_being_asked(ours: Company):

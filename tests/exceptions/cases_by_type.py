@@ -266,7 +266,7 @@ def _settled_and_not_here(entity: Entity) -> None:
     place, _ = _charted(entity)
     now = timezone.now()
     Source.objects.create(connection=place, feed="amazon.orders", every=timedelta(minutes=2), proven_at=now)
-    _order(entity, connection=place, purchased_at=now - timedelta(days=400), route="done", status="SHIPPED")
+    _order(entity, purchased_at=now - timedelta(days=400), route="done", status="SHIPPED")
     take(place, File())
 
 
