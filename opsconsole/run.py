@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from threading import Thread
 
@@ -25,9 +26,10 @@ def command(arguments: list[str]) -> int:
         raise ServerError("Usage: manage.py run. WEB_PORT moves the web server.")
     port = _port()
     with _alone(f"http://{HOST}:{port}"):
-        if not wait_until(lambda: _free(port), 3):  # what a kill -9 left takes a moment to let go
-            raise ServerError(f"Port {port} is taken. Choose another: make run WEB_PORT={port + 1}")
+        _check_free(port)
+        _check_free(port + 1)
         os.environ["OPSCONSOLE_DEMO"] = "1"
+        os.environ["OPSCONSOLE_SANDBOX_URL"] = f"http://{HOST}:{port + 1}"
         try:
             with on_signals(signal.default_int_handler):
                 _bring_up(port)
@@ -47,9 +49,9 @@ def _bring_up(port: int) -> None:
     _manage("migrate", "--verbosity=0")
     say("Loading the demo data")
     logins = _manage("load_demo")
-    say("Starting web, workers and beat")
+    say("Starting web, workers, beat and the stand-in for Amazon")
     Thread(target=_announce, args=(port, logins), daemon=True).start()
-    supervise([web(port), *background()], every_tick=_heal_servers)
+    supervise([sandbox(port + 1), web(port), *background()], every_tick=_heal_servers)
 
 
 def web(port: int) -> Program:
@@ -60,6 +62,12 @@ def web(port: int) -> Program:
             *("--no-control-socket", "--log-level=warning"),
         ],
     )
+
+
+def sandbox(port: int) -> Program:
+    """Its world is made around the first start, so that it is the same one at the next."""
+    began = embedded.secret_file(embedded.made_data_folder() / "sandbox-began", lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    return Program("sandbox", ["apps.sandbox", f"--port={port}", f"--start={began}"])
 
 
 def background() -> list[Program]:
@@ -115,6 +123,11 @@ def _port() -> int:
     if not (given.isdecimal() and 0 < int(given) < 65536):
         raise ServerError(f"WEB_PORT is {given}. Expected a number from 1 to 65535.")
     return int(given)
+
+
+def _check_free(port: int) -> None:
+    if not wait_until(lambda: _free(port), 3):  # what a kill -9 left takes a moment to let go
+        raise ServerError(f"Port {port} is taken. Choose another: make run WEB_PORT={port + 1}")
 
 
 def _free(port: int) -> bool:

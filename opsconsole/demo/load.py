@@ -25,6 +25,7 @@ from apps.ledger.models import Account, TaxClass
 from apps.settlements.charts import apply_chart
 from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
+from opsconsole.demo import amazon
 from opsconsole.demo.books import keep_books
 from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, MARTA, PEOPLE, PRIYA, Company, Person
 from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
@@ -37,6 +38,7 @@ POUNDS_PER_EURO = Decimal("0.87")
 def load(say: Callable[[str], None]) -> bool:
     """Load what is missing. False where there is nothing to do. Refused with words where a file is not read."""
     if AuditEntry.objects.filter(verb=LOADED).exists():
+        amazon.move()
         return False
     say("Companies and people")
     entities = {company: _company(company) for company in COMPANIES}
@@ -57,6 +59,7 @@ def load(say: Callable[[str], None]) -> bool:
     _work(home, priya=people[PRIYA], marta=people[MARTA])
     keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
     _read(_stored(late_leg_file(), entities, people[PRIYA]), READ_LEGS)
+    amazon.connect_amazon(home, ian=people[IAN])
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")
     return True
 
