@@ -23,7 +23,9 @@ DATASETS = frozenset(
     )
 )
 IDENTIFIERS = {"ASIN": "asin", "EAN": "ean", "FNSKU": "fnsku", "SKU": "sku"}
+TIMES = ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore")
 SORTS = ("sku", "createdDate", "lastUpdatedDate")
+SEARCHED = ("marketplaceIds", "identifiersType", "identifiers", "sortBy", "sortOrder", *TIMES)
 MOST = 20
 
 
@@ -38,24 +40,18 @@ class Listings:
         markets = [BY_ID[each] for each in request.many("marketplaceIds", frozenset(BY_ID))]
         if not markets:
             raise invalid("Missing required parameter 'marketplaceIds'.")
-        asked = [
-            sorted(market.id for market in markets),
-            request.one("identifiersType"),
-            request.many("identifiers", most=MOST),
-        ]
-        asked += [request.one(name) for name in ("sortBy", "sortOrder", "lastUpdatedAfter")]
-        asked = [list(each) if isinstance(each, tuple) else each for each in asked]
+        again = {name: request.one(name) for name in SEARCHED}
         at, first = now, 0
         if token := request.one("pageToken"):
             data = read_token(token, "pageToken")
-            if data["asked"] != asked:
+            if data["again"] != again:
                 raise invalid("The pageToken belongs to another search.")
             at, first = moment_of(data), data["from"]
         found = self._found(request, markets, at)
         size = page_size(request.count("pageSize", MOST, 10), len(found))
         items = [self._item(product, markets, included, at) for product in found[first : first + size]]
         pagination = {
-            name: token_of({"asked": asked, "at": at.isoformat(), "from": place})
+            name: token_of({"again": again, "at": at.isoformat(), "from": place})
             for name, place in (("nextToken", first + size), ("previousToken", first - size))
             if 0 <= place < len(found)
         }
@@ -66,14 +62,14 @@ class Listings:
         kind, wanted = request.one("identifiersType"), request.many("identifiers")
         if bool(kind) != bool(wanted) or (kind and kind not in IDENTIFIERS):
             raise invalid("'identifiers' and 'identifiersType' go together.")
-        since = request.moment("lastUpdatedAfter")
+        times = [request.moment(name) for name in TIMES]
         found = [
             product
             for product in self.world.products.values()
             if self.world.listed_at(product) <= at
             and set(markets) & set(product.markets)
             and (not kind or getattr(product, IDENTIFIERS[kind]) in wanted)
-            and (not since or self.world.listing_changed(product, at) >= since)
+            and _within(times, self.world.listed_at(product), self.world.listing_changed(product, at))
         ]
         by, order = request.one("sortBy") or "lastUpdatedDate", request.one("sortOrder") or "DESC"
         if by not in SORTS or order not in ("ASC", "DESC"):
@@ -119,6 +115,14 @@ class Listings:
             return {"fulfillmentChannelCode": "AMAZON_EU"}
         quantity = Random(f"offered {self.world.seed} {product.sku}").randrange(5, 200)
         return {"fulfillmentChannelCode": "DEFAULT", "quantity": quantity}
+
+
+def _within(times: list[datetime | None], created: datetime, changed: datetime) -> bool:
+    """`times` as in TIMES, None where it was not given."""
+    created_after, created_before, changed_after, changed_before = times
+    return (created_after or created) <= created <= (created_before or created) and (
+        changed_after or changed
+    ) <= changed <= (changed_before or changed)
 
 
 def _attributes(product: Product, markets: list[Market]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from apps.sandbox.people import Person, somebody
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 AMAZON, MERCHANT = "AMAZON", "MERCHANT"
+QUANTITIES = (1, 1, 1, 1, 1, 1, 1, 2, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class Maker:
                 self.taken.add(number)
                 return number
 
-    def line(self, product: Product, quantity: int = 1) -> Line:
+    def line(self, product: Product, quantity: int = 1, discount: bool = False) -> Line:
         item_id = f"{self.chance.randrange(10**13, 10**14)}"
-        return Line(item_id=item_id, product=product, quantity=quantity, discount=self.chance.random() < 0.08)
+        return Line(item_id=item_id, product=product, quantity=quantity, discount=discount)
 
     def order(self, market: Market, created: datetime, lines: tuple[Line, ...], phases: list[Phase], **more) -> Order:
         """`phases` at most; `more` goes over what an ordinary order has."""
@@ -94,7 +95,7 @@ class Maker:
         first = self.chance.choice(products)
         others = [product for product in products if product.channel == first.channel and product is not first]
         chosen = [first, *([self.chance.choice(others)] if self.chance.random() < 0.12 else [])]
-        lines = tuple(self.line(product, self.chance.choice((1, 1, 1, 1, 1, 1, 1, 2, 2, 3))) for product in chosen)
+        lines = tuple(self.line(each, self.chance.choice(QUANTITIES), self.chance.random() < 0.08) for each in chosen)
         none, whole = (0,) * len(lines), tuple(line.quantity for line in lines)
         by = AMAZON if first.channel == AFN else MERCHANT
         paid = created + self.between(HOUR / 12, HOUR)

@@ -45,7 +45,7 @@ class Orders:
         self.world = world
         self.by_id = {order.id: order for order in world.orders}
         self.rendered: dict[tuple[str, int, frozenset[str]], bytes] = {}
-        self.found = lru_cache(maxsize=64)(self._found)
+        self.found = lru_cache(maxsize=8)(self._found)
 
     def search(self, request: Request, now: datetime) -> Answer:
         if token := request.one("paginationToken"):
