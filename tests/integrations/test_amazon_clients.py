@@ -1,0 +1,154 @@
+"""How we speak with Amazon: from an account's own credentials alone, through one client per account and process."""
+
+import gc
+import os
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from sp_api.base import Client
+
+from apps.integrations.connectors import connector_of
+from apps.integrations.connectors.amazon import clients
+from apps.integrations.contract import ConfigError
+from apps.integrations.credentials import seal
+from tests.factories import ConnectionFactory
+
+pytestmark = pytest.mark.django_db
+ORDERS = "/orders/2026-01-01/orders"
+TOKEN = "/auth/o2/token"
+
+
+def session_of(connection) -> clients.Session:
+    return connector_of(connection)._session()
+
+
+def pull(connection, feed: str = "amazon.orders"):
+    return list(connector_of(connection).pull(feed, {}))
+
+
+def test_the_library_still_has_what_we_put_ours_in_place_of():
+    """Private names: a version of python-amazon-sp-api that drops one would read Amazon's answers by itself again."""
+    for name in ("_request", "_check_response", "headers"):
+        assert name in vars(Client), f"{name} of sp_api.base.Client is gone: see _Strict"
+    for client, method in clients.METHODS.values():
+        assert callable(getattr(client, method))
+
+
+def test_the_host_header_is_amazons(scripted, entity):
+    scripted.says(ORDERS, {"orders": []})
+    pull(scripted.connection(entity))
+    assert {headers["Host"] for _, _, headers in scripted.asked} == {scripted.url.removeprefix("http://")}
+
+
+def test_the_environment_changes_nothing(scripted, entity, monkeypatch):
+    scripted.says(ORDERS, {"orders": []})
+    monkeypatch.setenv("SP_API_DEFAULT_MARKETPLACE", "DE")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert pull(scripted.connection(entity))
+    assert scripted.asked_for(ORDERS)
+
+
+def test_incomplete_credentials_are_not_made_whole_from_the_environment(scripted, entity, monkeypatch):
+    for name in ("SP_API_REFRESH_TOKEN", "LWA_APP_ID", "LWA_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "of another account")
+    connection = scripted.connection(entity)
+    seal(connection, {"client_id": "made-up-app"}, None)
+    with pytest.raises(ConfigError, match="has no refresh token and no client secret"):
+        pull(connection)
+    assert not scripted.asked
+
+
+def test_one_client_serves_an_account_and_a_token_lasts(sandbox, seller):
+    assert session_of(seller) is session_of(seller)
+    pull(seller)
+    pull(seller, "amazon.fba-inventory")
+    assert len(sandbox.log("token")) == 1
+
+
+def test_a_token_that_lives_shortly_is_not_used_to_its_end(scripted, entity):
+    scripted.says(TOKEN, {"access_token": "Atza|short", "expires_in": 30})
+    scripted.says(ORDERS, {"orders": []})
+    connection = scripted.connection(entity)
+    pull(connection)
+    pull(connection)
+    assert len(scripted.asked_for(TOKEN)) == 2
+
+
+def test_accounts_with_the_same_consent_do_not_share_a_token(scripted, entity):
+    """The library keeps tokens by the refresh token alone: another application would get the first one's."""
+    scripted.says(ORDERS, {"orders": []})
+    first, second = scripted.connection(entity), scripted.connection(entity)
+    seal(second, {**scripted.credentials, "client_id": "another-app"}, None)
+    pull(first)
+    pull(second)
+    assert len(scripted.asked_for(TOKEN)) == 2
+
+
+def test_new_credentials_are_used_at_once(sandbox, seller):
+    before = session_of(seller)
+    seal(seller, {**sandbox.credentials, "refresh_token": f"{sandbox.refresh_token}-new"}, None)
+    assert session_of(seller) is not before
+    pull(seller)
+
+
+def test_another_process_has_a_client_of_its_own(seller, monkeypatch):
+    before = session_of(seller)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert session_of(seller) is not before
+
+
+def test_clients_are_few_and_close_when_nobody_holds_them(sandbox, entity, seller):
+    connections = [
+        ConnectionFactory(
+            entity=entity,
+            kind=seller.kind,
+            account=seller.account,
+            endpoint=seller.endpoint,
+            token_url=seller.token_url,
+            marketplaces=seller.marketplaces,
+        )
+        for _ in range(clients.SESSIONS_KEPT - 1)
+    ]
+    for connection in connections:
+        seal(connection, sandbox.credentials, None)
+    dropped, held = session_of(seller).http, session_of(connections[0])
+    for connection in connections[1:]:
+        session_of(connection)
+    assert not dropped.is_closed
+    seal(connections[0], {**sandbox.credentials, "client_id": "another"}, None)
+    session_of(connections[0])
+    gc.collect()
+    assert dropped.is_closed and not held.http.is_closed
+
+
+def test_a_client_never_leaves_its_process(seller):
+    with pytest.raises(TypeError, match="pickle"):
+        pickle.dumps(session_of(seller))
+
+
+def test_threads_share_a_client_and_one_token(sandbox, seller):
+    session = session_of(seller)
+    begin = threading.Barrier(8)
+
+    def ask(place: int) -> int:
+        begin.wait()
+        if place % 2:
+            body = session.ask(clients.SEARCH_ORDERS, lastUpdatedAfter="2026-01-01T00:00:00Z", maxResultsPerPage=10)
+            return len(body["orders"])
+        return len(session.ask(clients.GET_REPORTS, reportTypes="GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")["reports"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(8)))
+    assert len(sandbox.log("token")) == 1
+    assert {line["status"] for line in sandbox.log()} == {200}
+
+
+def test_every_call_may_only_take_so_long(seller):
+    timeout = session_of(seller).http.timeout
+    assert timeout == clients.TIMEOUT
+    assert None not in (timeout.connect, timeout.read, timeout.write, timeout.pool)
+    assert timeout != httpx.Timeout(5)
