@@ -177,5 +177,6 @@ CELERY_BEAT_SCHEDULE = {
         ("wake-cases", "apps.exceptions.tasks.wake_cases", 60.0),
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
         ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),
+        ("purge-buyers", "apps.orders.tasks.purge_buyers", 86_400.0),
     )
 }

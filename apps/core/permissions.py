@@ -58,6 +58,7 @@ READ_RUNS = _permission("runs.read", "read connections and sync runs", Role.OPS,
 READ_ORDERS = _permission("orders.read", "read orders and listings", *Role)
 READ_BUYERS = _permission("buyers.read", "read buyers' names and addresses", Role.OPS, Role.ADMIN)
 WORK_ORDERS = _permission("orders.work", "route, release or cancel orders", Role.OPS, Role.ECOMMERCE)
+KEEP_ORDER_SETTINGS = _permission("orders.settings", "set how long buyers' data is kept", Role.ADMIN)
 MAP_SKUS = _permission("skus.map", "map SKUs to items", Role.ECOMMERCE)
 READ_STOCK = _permission("stock.read", "read stock", *Role)
 KEEP_STOCK = _permission("stock.keep", "set stock buffers", Role.ECOMMERCE)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -22,7 +22,7 @@ from apps.integrations.leases import Progress
 from apps.integrations.models import Job
 from apps.orders import statements
 from apps.orders.models import Route
-from apps.orders.rules import Routing, decide
+from apps.orders.rules import MFN, Routing, decide
 
 RELEASE = "orders.release"
 BATCH = 500
@@ -78,43 +78,72 @@ def settle_orders(
     left. Orders that stand right already are not written.
     """
     take_turn(entity)
+    if orders is None:
+        orders = _waiting_orders(entity, listings)
+    decided = [(fact, fact.decided()) for fact in facts_of(entity, orders)]
+    held = sum(now.route == Route.HELD for _, now in decided)
+    moves = [(fact, now) for fact, now in decided if (now.route, list(now.holds)) != (fact.was, fact.holds)]
+    if not moves:
+        return Settled(held=held)
     with connection.cursor() as cursor:
-        if orders is None:
-            cursor.execute(statements.WAITING_ORDERS, {"entity": entity.pk, "listings": list(listings)})
-            orders = [order for (order,) in cursor.fetchall()]
-        cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": list(orders)})
-        moves, held = _moves(cursor.fetchall())
-        if not moves:
-            return Settled(held=held)
         cursor.execute(
             statements.ROUTE,
             {
-                "orders": [order for order, _, _ in moves],
-                "routes": [now.route for _, _, now in moves],
-                "holds": [",".join(now.holds) for _, _, now in moves],
+                "orders": [fact.order for fact, _ in moves],
+                "routes": [now.route for _, now in moves],
+                "holds": [",".join(now.holds) for _, now in moves],
             },
         )
-        back = [f"{was}:{order}" for order, was, now in moves if was in RELEASED and now.route == Route.ENDED]
+        back = [f"{fact.was}:{fact.order}" for fact, now in moves if fact.was in RELEASED and now.route == Route.ENDED]
         if back:
             cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": back})
         targets = []
-        if freed := [order for order, _, now in moves if now.route in RELEASED]:
+        if freed := [fact.order for fact, now in moves if now.route in RELEASED]:
             cursor.execute(statements.COMMAND, {"orders": freed})
             targets = [target for (target,) in cursor.fetchall()]
     return Settled(released=targets.count("warehouse"), recorded=targets.count("erp"), held=held)
 
 
-def _moves(facts: Iterable[tuple]) -> tuple[list[tuple[int, str, Routing]], int]:
-    """(order, route so far, where it goes now) of each order that changes, and how many are held."""
-    moves, held = [], 0
-    for order, on_amazon, channel, status, was, holds, unmapped, wanted, sent in facts:
-        now = decide(
-            on_amazon=on_amazon, channel=channel, status=status, unmapped=unmapped, wanted=wanted, was=was, sent=sent
+class Fact(NamedTuple):
+    """What decides where an order goes, and what it is worth. `ordered`, `unshipped`: it has units at all, and left to ship."""
+
+    order: int
+    on_amazon: bool
+    channel: str
+    status: str
+    was: str
+    holds: list[str]
+    unmapped: bool
+    ordered: bool
+    unshipped: bool
+    sent: bool
+    currency: str
+    total: Decimal | None
+
+    def decided(self, channel: str | None = None) -> Routing:
+        """Where it goes now, or would go if this channel shipped it."""
+        channel = self.channel if channel is None else channel
+        return decide(
+            on_amazon=self.on_amazon,
+            channel=channel,
+            status=self.status,
+            unmapped=self.unmapped,
+            wanted=self.unshipped if channel == MFN else self.ordered,
+            was=self.was,
+            sent=self.sent,
         )
-        held += now.route == Route.HELD
-        if (now.route, list(now.holds)) != (was, holds):
-            moves.append((order, was, now))
-    return moves, held
+
+
+def facts_of(entity: Entity, orders: Collection[int]) -> list[Fact]:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": list(orders)})
+        return [Fact(*row) for row in cursor.fetchall()]
+
+
+def _waiting_orders(entity: Entity, listings: Collection[int]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(statements.WAITING_ORDERS, {"entity": entity.pk, "listings": list(listings)})
+        return [order for (order,) in cursor.fetchall()]
 
 
 def waiting_for(listing: Listing, *, since: date | None = None) -> Waiting:
@@ -148,9 +177,7 @@ def release(job: Job, progress: Progress) -> dict[str, Any]:
     progress.say("Counting what waits")
     with transaction.atomic():
         take_turn(job.entity)  # a page that was read before the mapping is stored now, so its orders are seen
-        with connection.cursor() as cursor:
-            cursor.execute(statements.WAITING_ORDERS, {"entity": job.entity_id, "listings": job.args["listings"]})
-            waiting = [order for (order,) in cursor.fetchall()]
+        waiting = _waiting_orders(job.entity, job.args["listings"])
     done, settled = 0, Settled()
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]

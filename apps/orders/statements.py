@@ -12,10 +12,13 @@ FACTS = f"""
     SELECT o.id, o.on_amazon, o.channel, o.status, o.route, o.holds,
            EXISTS (SELECT FROM orders_orderitem item
                    WHERE item.order_id = o.id AND item.quantity > 0 AND {UNMAPPED}) AS unmapped,
-           EXISTS (SELECT FROM orders_orderitem item WHERE item.order_id = o.id AND {UNITS} > 0) AS wanted,
+           EXISTS (SELECT FROM orders_orderitem item WHERE item.order_id = o.id AND item.quantity > 0) AS ordered,
+           EXISTS (SELECT FROM orders_orderitem item
+                   WHERE item.order_id = o.id AND item.quantity > item.shipped) AS unshipped,
            EXISTS (SELECT FROM integrations_command command
                    WHERE command.entity_id = o.entity_id AND command.key = o.route || ':' || o.id
-                         AND command.state = 'sent') AS sent
+                         AND command.state = 'sent') AS sent,
+           o.currency, o.total
     FROM orders_order o
     JOIN core_entity entity ON entity.id = o.entity_id
     WHERE o.entity_id = %(entity)s AND o.id = ANY(%(orders)s)
@@ -147,8 +150,10 @@ DROP_LINES = """
 
 # An order whose buyer was purged, or is due to be, says who bought it again with each later change: not kept any more.
 FINISHED = "(o.delivered_at IS NOT NULL OR o.status IN ('SHIPPED', 'CANCELLED', 'UNFULFILLABLE'))"
-PURGE_DUE = f"""{FINISHED} AND coalesce(o.delivered_at, o.changed_at) < statement_timestamp() - make_interval(days =>
-        coalesce((SELECT purge_after FROM orders_ordersettings WHERE entity_id = o.entity_id), %(purge_after)s))"""
+OLDER = f"{FINISHED} AND coalesce(o.delivered_at, o.changed_at) < statement_timestamp() - make_interval(days => {{days}})"
+PURGE_DUE = OLDER.format(
+    days="coalesce((SELECT purge_after FROM orders_ordersettings WHERE entity_id = o.entity_id), %(purge_after)s)"
+)
 
 STORE_BUYERS = f"""
     INSERT INTO orders_buyer AS known (order_id, name, email, phone, address)
@@ -163,6 +168,11 @@ STORE_BUYERS = f"""
           IS DISTINCT FROM (excluded.name, excluded.email, excluded.phone, excluded.address)
 """
 
+DUE = f"""
+    SELECT count(*) FROM orders_buyer buyer JOIN orders_order o ON o.id = buyer.order_id
+    WHERE o.entity_id = %(entity)s AND {OLDER.format(days="%(days)s")}
+"""
+
 PURGE = f"""
     WITH purged AS (
         DELETE FROM orders_buyer buyer USING orders_order o
@@ -170,4 +180,23 @@ PURGE = f"""
         RETURNING o.entity_id
     )
     SELECT entity_id, count(*) FROM purged GROUP BY entity_id ORDER BY entity_id
+"""
+
+NO_CHANNEL = """
+    SELECT o.connection_id, connection.name, o.channel_said, o.currency, count(*), sum(o.total), min(o.ship_by),
+           (array_agg(o.order_id ORDER BY o.ship_by, o.order_id))[1:%(named)s]
+    FROM orders_order o
+    JOIN integrations_connection connection ON connection.id = o.connection_id
+    WHERE o.entity_id = %(entity)s AND o.route = 'held' AND 'channel' = ANY(o.holds)
+    GROUP BY o.connection_id, connection.name, o.channel_said, o.currency
+    ORDER BY o.connection_id, o.channel_said, o.currency
+"""
+
+MISROUTED = """
+    SELECT o.id, o.order_id, o.currency, o.total, o.ship_by, command.key, command.state, command.created_at
+    FROM integrations_command command
+    JOIN orders_order o ON o.id = substring(command.subject FROM 7)::bigint AND o.entity_id = command.entity_id
+    WHERE command.entity_id = %(entity)s AND command.target = 'warehouse' AND command.kind = 'ship-order'
+          AND command.state IN ('waiting', 'sent') AND o.channel = 'AFN'
+    ORDER BY o.id
 """

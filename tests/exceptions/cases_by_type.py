@@ -18,6 +18,7 @@ from apps.inventory.models import Buffer
 from apps.inventory.operations import remove_buffer, set_buffer
 from apps.ledger.models import Account, TaxClass, TaxRule
 from apps.orders.models import Order, OrderItem
+from apps.orders.operations import cancel_warehouse_order
 from apps.settlements.accounts import close_account, move_rules
 from apps.settlements.chain_changes import confirm_opening
 from apps.settlements.charts import apply_chart
@@ -27,6 +28,8 @@ from apps.settlements.operations import choose_tax_code, map_fee
 from apps.settlements.versions import choose_version
 from tests.factories import ConnectionFactory, person
 from tests.inventory.scans import aged, amazon, scan, summary
+from tests.orders.amazon import record as order_record
+from tests.orders.take import map_all, taken
 from tests.settlements.files import SALE, File, line, reserve
 from tests.settlements.take import take
 
@@ -274,12 +277,35 @@ def _came_after_all(entity: Entity) -> None:
     _order(entity, order_id=SALE[0]["order-id"], content="2", route="done", status="SHIPPED")
 
 
+def _nobody_says_who_ships(entity: Entity) -> None:
+    taken(ConnectionFactory(entity=entity), order_record(by=None))
+
+
+def _amazon_says_it(entity: Entity) -> None:
+    taken(entity.connections.get(), order_record(lastUpdatedTime="2026-11-20T12:00:00Z"))
+
+
+def _turned_to_amazon(entity: Entity) -> None:
+    place = ConnectionFactory(entity=entity)
+    taken(place, order_record(status="PENDING"))
+    map_all(entity)
+    taken(place, order_record(lastUpdatedTime="2026-11-20T11:00:00Z"))
+    taken(place, order_record(by="AMAZON", lastUpdatedTime="2026-11-20T12:00:00Z"))
+
+
+def _warehouse_order_cancelled(entity: Entity) -> None:
+    order = Order.objects.get(entity=entity)
+    cancel_warehouse_order(order=order, reason="Amazon ships it", actor=person(Role.OPS, entity))
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
     "job.stuck": (_job_stuck, _job_runs_again),
     "ledger.account-missing": (_account_closed, _its_rules_moved),
     "ledger.tax-code-unmapped": (_leg_without_tax, _tax_code_chosen),
+    "order.channel-unknown": (_nobody_says_who_ships, _amazon_says_it),
+    "order.misrouted-fba": (_turned_to_amazon, _warehouse_order_cancelled),
     "order.held": (_waits_for_an_item, _let_go),
     "order.late-ship": (_near_its_ship_by, _shipped),
     "order.rejected": (_refused_by_the_warehouse, _sent_again),

@@ -1,21 +1,21 @@
 """A page of orders is stored whole, once, and never goes back in time."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.catalog.models import Listing
-from apps.core.models import Entity
-from apps.integrations.feeds import FEEDS, Stored
-from apps.integrations.models import Command, Connection, Source
+from apps.integrations.feeds import Stored
+from apps.integrations.models import Command, Connection
 from apps.orders.models import Buyer, Order, OrderItem, Route
-from tests.factories import ConnectionFactory, EntityFactory, ItemFactory, UserFactory, mapped
-from tests.orders.amazon import BUYER, PRIVATE, line, money, page, record
+from tests.factories import ConnectionFactory, EntityFactory, UserFactory
+from tests.orders.amazon import BUYER, PRIVATE, line, money, record
+from tests.orders.take import map_all, source_of, take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TABLES = (
@@ -26,16 +26,6 @@ TABLES = (
     "exceptions_case",
     "integrations_command",
 )
-
-
-@pytest.fixture
-def source(place) -> Source:
-    return Source.objects.create(connection=place, feed="amazon.orders", every=timedelta(minutes=15))
-
-
-def take(source: Source, *records) -> Stored:
-    with transaction.atomic():
-        return FEEDS["amazon.orders"].store(source, page(*records), [])
 
 
 def counts(stored: Stored) -> tuple[int, int, int, int]:
@@ -52,12 +42,6 @@ def written() -> dict[str, tuple[int, int, int]]:
             [list(TABLES)],
         )
         return {name: figures for name, *figures in cursor.fetchall()}
-
-
-def map_all(entity: Entity) -> None:
-    item = ItemFactory(entity=entity)
-    for listing in Listing.objects.filter(connection__entity=entity, mappings=None):
-        mapped(listing, (item, 1))
 
 
 def test_an_order_arrives_with_its_lines_its_listing_and_its_buyer(source, entity):
@@ -125,7 +109,7 @@ def test_an_unreadable_record_is_kept_without_its_buyer_and_stops_no_other(sourc
 
 
 def test_an_order_of_another_account_with_the_same_id_is_another_order(source, entity):
-    other = Source.objects.create(connection=ConnectionFactory(), feed="amazon.orders", every=timedelta(minutes=15))
+    other = source_of(ConnectionFactory())
     take(source, record(1))
     assert counts(take(other, record(1))) == (1, 0, 0, 0)
     assert Order.objects.count() == 2
@@ -195,7 +179,7 @@ pages = st.lists(st.lists(versions, max_size=6), max_size=5)
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_in_whatever_order_pages_come_each_order_ends_as_its_newest_record(pages):
     place = ConnectionFactory(entity=EntityFactory(), kind=Connection.Kind.AMAZON)
-    source = Source.objects.create(connection=place, feed="amazon.orders", every=timedelta(minutes=15))
+    source = source_of(place)
     expected: dict[int, tuple] = {}
     for rows in pages:
         records = [
