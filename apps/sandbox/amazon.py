@@ -50,7 +50,7 @@ class Amazon:
             answer = failed(mode, operation.name)
             if answer is None:
                 answer = self._right(operation, request, [segment(part) for part in parts])
-                if mode:
+                if mode and answer.status == 200:
                     answer = spoiled(mode, answer, operation.key)
         except Refused as refused:
             answer = as_json(refused.body, refused.status)

@@ -50,7 +50,7 @@ class Inventory:
         again = [market.id, since.isoformat() if since else "", sorted(skus)]
         at, first = now, 0
         if token := request.one("nextToken"):
-            data = read_token(token, "nextToken")
+            data = read_token("getInventorySummaries", token)
             at, first = moment_of(data), data["from"]
             if now - datetime.fromisoformat(data["given"]) > KEPT:
                 raise invalid("The nextToken has expired.")
@@ -68,7 +68,7 @@ class Inventory:
         answer: dict[str, Any] = {"payload": {"granularity": granularity, "inventorySummaries": page}}
         if first + size < len(found):
             token = {"again": again, "at": at.isoformat(), "given": now.isoformat(), "from": first + size}
-            answer["pagination"] = {"nextToken": token_of(token)}
+            answer["pagination"] = {"nextToken": token_of("getInventorySummaries", token)}
         return as_json(answer)
 
     def _every(self, product: Product) -> timedelta:

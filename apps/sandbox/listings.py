@@ -10,18 +10,9 @@ from apps.sandbox.paging import moment_of, page_size, read_token, token_of
 from apps.sandbox.wire import Answer, Refused, Request, as_json, invalid
 from apps.sandbox.world import ACCOUNT, World
 
-DATASETS = frozenset(
-    (
-        "summaries",
-        "attributes",
-        "issues",
-        "offers",
-        "fulfillmentAvailability",
-        "procurement",
-        "relationships",
-        "productTypes",
-    )
-)
+DATASETS = frozenset((
+    "summaries", "attributes", "issues", "offers", "fulfillmentAvailability", "procurement", "relationships", "productTypes",
+))  # fmt: skip
 IDENTIFIERS = {"ASIN": "asin", "EAN": "ean", "FNSKU": "fnsku", "SKU": "sku"}
 TIMES = ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore")
 SORTS = ("sku", "createdDate", "lastUpdatedDate")
@@ -43,7 +34,7 @@ class Listings:
         again = {name: request.one(name) for name in SEARCHED}
         at, first = now, 0
         if token := request.one("pageToken"):
-            data = read_token(token, "pageToken")
+            data = read_token("searchListingsItems", token)
             if data["again"] != again:
                 raise invalid("The pageToken belongs to another search.")
             at, first = moment_of(data), data["from"]
@@ -51,7 +42,7 @@ class Listings:
         size = page_size(request.count("pageSize", MOST, 10), len(found))
         items = [self._item(product, markets, included, at) for product in found[first : first + size]]
         pagination = {
-            name: token_of({"again": again, "at": at.isoformat(), "from": place})
+            name: token_of("searchListingsItems", {"again": again, "at": at.isoformat(), "from": place})
             for name, place in (("nextToken", first + size), ("previousToken", first - size))
             if 0 <= place < len(found)
         }
@@ -120,9 +111,8 @@ class Listings:
 def _within(times: list[datetime | None], created: datetime, changed: datetime) -> bool:
     """`times` as in TIMES, None where it was not given."""
     created_after, created_before, changed_after, changed_before = times
-    return (created_after or created) <= created <= (created_before or created) and (
-        changed_after or changed
-    ) <= changed <= (changed_before or changed)
+    wanted = (created_after or created) <= created <= (created_before or created)
+    return wanted and (changed_after or changed) <= changed <= (changed_before or changed)
 
 
 def _attributes(product: Product, markets: list[Market]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Orders 2026-01-01: searchOrders, getOrder."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
@@ -14,12 +14,13 @@ from apps.sandbox.paging import moment_of, page_size, read_token, token_of
 from apps.sandbox.wire import Answer, Refused, Request, invalid
 from apps.sandbox.world import World
 
-STATUSES = frozenset(
-    "PENDING_AVAILABILITY PENDING UNSHIPPED PARTIALLY_SHIPPED SHIPPED CANCELLED UNFULFILLABLE".split()  # noqa: SIM905
-)
-DATASETS = frozenset(
-    "BUYER RECIPIENT PROCEEDS EXPENSE PROMOTION CANCELLATION FULFILLMENT PACKAGES TAX PAYMENT FULFILLMENT_ORDERS".split()  # noqa: SIM905
-)
+STATUSES = frozenset((
+    "PENDING_AVAILABILITY", "PENDING", "UNSHIPPED", "PARTIALLY_SHIPPED", "SHIPPED", "CANCELLED", "UNFULFILLABLE",
+))  # fmt: skip
+DATASETS = frozenset((
+    "BUYER", "RECIPIENT", "PROCEEDS", "EXPENSE", "PROMOTION", "CANCELLATION", "FULFILLMENT", "PACKAGES", "TAX", "PAYMENT",
+    "FULFILLMENT_ORDERS",
+))  # fmt: skip
 SETTLED = timedelta(minutes=2)  # Amazon answers about what was so two minutes ago
 KEPT = timedelta(hours=24)  # how long a pagination token is good
 CENT = Decimal("0.01")
@@ -28,15 +29,15 @@ MAY_COME_AGAIN = {"paginationToken", "includedData", "maxResultsPerPage"}  # wit
 
 @dataclass(frozen=True)
 class Search:
-    """A searchOrders without its page. `by`: created or updated."""
+    """A searchOrders without its page. `by`: created or lastUpdated."""
 
     by: str
-    after: str
-    before: str
+    after: datetime
+    before: datetime | None
     statuses: tuple[str, ...]
     marketplaces: tuple[str, ...]
     fulfilled_by: tuple[str, ...]
-    included: tuple[str, ...]
+    included: frozenset[str]
     size: int
 
 
@@ -48,51 +49,44 @@ class Orders:
         self.found = lru_cache(maxsize=8)(self._found)
 
     def search(self, request: Request, now: datetime) -> Answer:
+        at, first, query = now - SETTLED, 0, request.query
         if token := request.one("paginationToken"):
-            data = read_token(token, "paginationToken")
-            at, start = moment_of(data), data["from"]
-            search = Search(
-                **{name: tuple(said) if isinstance(said, list) else said for name, said in data["search"].items()}
-            )
+            data = read_token("searchOrders", token)
+            at, first, query = moment_of(data), data["from"], data["query"]
             if now - at > KEPT:
                 raise invalid("The paginationToken has expired.")
-            if request.beside - MAY_COME_AGAIN and _search(request, now) != search:
-                raise invalid("The paginationToken belongs to another search.")
-        else:
-            search, at, start = _search(request, now), now - SETTLED, 0
+        search = _search(replace(request, query=query), now)
+        if token and request.beside - MAY_COME_AGAIN and _search(request, now) != search:
+            raise invalid("The paginationToken belongs to another search.")
         found = self.found(search, at)
         size = page_size(search.size, len(found))
-        included = frozenset(search.included)
-        page = [self._bytes(order, phase, included) for order, phase in found[start : start + size]]
-        rest: dict[str, Any] = {
-            f"{'lastUpdated' if search.by == 'updated' else 'created'}Before": search.before or written(at)
-        }
-        if start + size < len(found):
-            token = token_of({"search": asdict(search), "at": at.isoformat(), "from": start + size})
-            rest["pagination"] = {"nextToken": token}
+        page = [self._bytes(order, phase, search.included) for order, phase in found[first : first + size]]
+        rest: dict[str, Any] = {f"{search.by}Before": written(search.before or at)}
+        if first + size < len(found):
+            token = {"query": dict(query), "at": at.isoformat(), "from": first + size}
+            rest["pagination"] = {"nextToken": token_of("searchOrders", token)}
         return Answer(status=200, body=b'{"orders":[' + b",".join(page) + b"]," + json.dumps(rest).encode()[1:])
 
     def get(self, request: Request, now: datetime, order_id: str) -> Answer:
         order = self.by_id.get(order_id)
-        included = request.many("includedData", DATASETS)
+        included = frozenset(request.many("includedData", DATASETS))
         phase = order.phase_at(now - SETTLED) if order else -1
         if order is None or phase < 0:
             raise Refused(404, "NotFound", "The requested order was not found.")
-        return Answer(status=200, body=b'{"order":' + self._bytes(order, phase, frozenset(included)) + b"}")
+        return Answer(status=200, body=b'{"order":' + self._bytes(order, phase, included) + b"}")
 
     def _found(self, search: Search, at: datetime) -> list[tuple[Order, int]]:
         """The orders as they were at that instant, the oldest first."""
-        after = datetime.fromisoformat(search.after)
-        before = min(at, datetime.fromisoformat(search.before)) if search.before else at
+        before = min(at, search.before or at)
         found = []
         for order in self.world.orders:
             number = order.phase_at(at)
             if number < 0:
                 break  # the rest came later
             phase = order.phases[number]
-            moment = phase.at if search.by == "updated" else order.created
+            moment = phase.at if search.by == "lastUpdated" else order.created
             if (
-                after <= moment <= before
+                search.after <= moment <= before
                 and (not search.statuses or phase.status in search.statuses)
                 and (not search.marketplaces or order.market.id in search.marketplaces)
                 and (not search.fulfilled_by or phase.by in search.fulfilled_by)
@@ -109,27 +103,25 @@ class Orders:
 
 
 def _search(request: Request, now: datetime) -> Search:
-    created, updated = request.moment("createdAfter"), request.moment("lastUpdatedAfter")
-    if (created is None) == (updated is None):
+    """Refuses what Amazon refuses."""
+    given = [name for name in ("created", "lastUpdated") if request.one(f"{name}After")]
+    if len(given) != 1:
         raise invalid("Provide exactly one of 'createdAfter' and 'lastUpdatedAfter'.")
-    by, other = ("updated", "created") if created is None else ("created", "lastUpdated")
+    (by,) = given
+    other = "lastUpdated" if by == "created" else "created"
     if request.one(f"{other}Before"):
         raise invalid(f"'{other}Before' goes with '{other}After' alone.")
-    after = created or updated
-    before = request.moment("createdBefore" if by == "created" else "lastUpdatedBefore")
+    after, before = request.moment(f"{by}After"), request.moment(f"{by}Before")
     if before and (before < after or before > now - SETTLED):
-        raise invalid("The end must not lie before the beginning, and at least two minutes before now.")
-    marketplaces = request.many("marketplaceIds", most=50)
-    if unknown := set(marketplaces) - set(BY_ID):
-        raise invalid(f"'{sorted(unknown)[0]}' is no marketplace of this seller.")
+        raise invalid(f"'{by}Before' must not lie before '{by}After', and at least two minutes before now.")
     return Search(
         by=by,
-        after=after.isoformat(),
-        before=before.isoformat() if before else "",
+        after=after,
+        before=before,
         statuses=request.many("fulfillmentStatuses", STATUSES),
-        marketplaces=marketplaces,
+        marketplaces=request.many("marketplaceIds", frozenset(BY_ID), most=50),
         fulfilled_by=request.many("fulfilledBy", frozenset(("MERCHANT", "AMAZON"))),
-        included=request.many("includedData", DATASETS),
+        included=frozenset(request.many("includedData", DATASETS)),
         size=request.count("maxResultsPerPage", 100, 100),
     )
 

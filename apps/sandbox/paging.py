@@ -14,15 +14,18 @@ def page_size(asked: int, found: int) -> int:
     return max(1, min(asked, -(-found // 2)))
 
 
-def token_of(data: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(data).encode()).decode()
+def token_of(operation: str, data: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([operation, data]).encode()).decode()
 
 
-def read_token(text: str, name: str) -> dict[str, Any]:
+def read_token(operation: str, text: str) -> dict[str, Any]:
     try:
-        return json.loads(base64.urlsafe_b64decode(text.encode()))
-    except (ValueError, binascii.Error) as error:
-        raise invalid(f"The {name} is not valid.") from error
+        of, data = json.loads(base64.urlsafe_b64decode(text.encode()))
+    except (ValueError, binascii.Error, TypeError) as error:
+        raise invalid("The page token is not valid.") from error
+    if of != operation:
+        raise invalid("The page token is of another operation.")
+    return data
 
 
 def moment_of(data: dict[str, Any]) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.sandbox.catalogue import BY_ID
 from apps.sandbox.clock import written
-from apps.sandbox.paging import moment_of, page_size, read_token, token_of
+from apps.sandbox.paging import page_size, read_token, token_of
 from apps.sandbox.settlement import Settlement, file_of, settlements
 from apps.sandbox.wire import Answer, Refused, Request, as_json, invalid
 from apps.sandbox.world import World
@@ -35,22 +35,20 @@ class Reports:
         self.zipped = cache(lambda settlement: gzip.compress(file_of(settlement, world), mtime=0))
 
     def search(self, request: Request, now: datetime) -> Answer:
-        at, first = now, 0
+        first = 0
         if token := request.one("nextToken"):
             if request.beside != {"nextToken"}:
                 raise invalid("'nextToken' must be the only parameter.")
-            data = read_token(token, "nextToken")
-            at, first, numbers, asked = moment_of(data), data["from"], data["found"], data["size"]
-            found = [self.by_number[number] for number in numbers]
+            data = read_token("getReports", token)
+            first, asked = data["from"], data["size"]
+            found = [self.by_number[number] for number in data["found"]]
         else:
             found, asked = list(self._found(request, now)), request.count("pageSize", 100, 10)
         size = page_size(asked, len(found))
         answer: dict[str, Any] = {"reports": [_report(each) for each in found[first : first + size]]}
         if first + size < len(found):
-            numbers = [each.number for each in found]
-            answer["nextToken"] = token_of(
-                {"at": at.isoformat(), "from": first + size, "found": numbers, "size": asked}
-            )
+            token = {"found": [each.number for each in found], "from": first + size, "size": asked}
+            answer["nextToken"] = token_of("getReports", token)
         return as_json(answer)
 
     def _found(self, request: Request, now: datetime) -> Iterable[Settlement]:

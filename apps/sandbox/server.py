@@ -54,6 +54,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, port: int, amazon: Amazon):
         super().__init__(("127.0.0.1", port), Handler)

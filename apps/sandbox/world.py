@@ -7,7 +7,7 @@ from functools import cached_property
 from random import Random
 
 from apps.sandbox.catalogue import AFN, DE, FLIPS, GB, MARKETS, NEW, Market, Product, products
-from apps.sandbox.lives import AMAZON, DAY, HOUR, MERCHANT, Maker, Order, Phase, end_of_day
+from apps.sandbox.lives import AMAZON, DAY, HOUR, MERCHANT, Line, Maker, Order, Phase, end_of_day
 
 ACCOUNT = "A2BRACKENFOLD9"
 STORE = "Brackenfold Home"
@@ -54,21 +54,23 @@ class World:
     @cached_property
     def special(self) -> dict[str, Order]:
         """One of each thing that is not ordinary, by what it is."""
-        return dict(self._specials(Maker(Random(f"special {self.seed}"))))
+        maker = Maker(Random(f"special {self.seed}"))
+        kinds = (self._waiting, self._new, self._amid, self._puzzling, self._multi_channel)
+        return {name: order for kind in kinds for name, order in kind(maker)}
 
-    def _specials(self, maker: Maker) -> Iterator[tuple[str, Order]]:
-        known, start = self.products, self.start
-        yield from self._waiting(maker)
-        for number, (sku, market) in enumerate((("BF-VASE-CLAY-XL", GB),) * 3 + (("BF-LAEUFER-FLACHS", DE),) * 2):
-            yield f"new-{number + 1:02d}", self._unshipped(maker, market, sku, ago=(number + 2) * 3 * HOUR)
-        for number in range(2):
-            created = start - (number + 1) * 8 * HOUR
-            sold = maker.line(known["BF-CANDLE-PINE-220"])
+    def _new(self, maker: Maker) -> Iterator[tuple[str, Order]]:
+        """Of the other listings that nobody has mapped."""
+        for number, (sku, market) in enumerate((("BF-VASE-CLAY-XL", GB),) * 3 + (("BF-LAEUFER-FLACHS", DE),) * 2, 1):
+            yield f"new-{number}", self._unshipped(maker, market, sku, ago=(number + 1) * 3 * HOUR)
+        for number in (6, 7):
+            created = self.start - (number - 5) * 8 * HOUR
             phases = [Phase(created, "PENDING", AMAZON, (0,)), Phase(created + HOUR, "SHIPPED", AMAZON, (1,))]
-            yield f"new-{number + 6:02d}", maker.order(GB, created, (sold,), phases)
+            yield f"new-{number}", maker.order(GB, created, self._one(maker, "BF-CANDLE-PINE-220"), phases)
 
-        created = start - 30 * HOUR
-        lines = (maker.line(known["BF-STOOL-OAK"], 2), maker.line(known["BF-RUNNER-FLAX"], 1))
+    def _amid(self, maker: Maker) -> Iterator[tuple[str, Order]]:
+        """Each in a state that an ordinary order passes through in no time, or never."""
+        start, created = self.start, self.start - 30 * HOUR
+        lines = (*self._one(maker, "BF-STOOL-OAK", 2), *self._one(maker, "BF-RUNNER-FLAX"))
         phases = [
             Phase(created, "PENDING", MERCHANT, (0, 0)),
             Phase(created + HOUR, "UNSHIPPED", MERCHANT, (0, 0)),
@@ -77,37 +79,39 @@ class World:
         ]
         yield "partly-shipped", maker.order(GB, created, lines, phases, ship_by=end_of_day(start + DAY))
 
+        yield "late-1", self._unshipped(maker, GB, "BF-BOARD-OLIVE", ago=3 * DAY)
+        yield "late-2", self._unshipped(maker, DE, "BF-STOOL-OAK", ago=4 * DAY)
+
+        created = start - 15 * MINUTE
+        phases = [Phase(created, "PENDING", MERCHANT, (0,)), Phase(start + 20 * MINUTE, "UNSHIPPED", MERCHANT, (0,))]
+        yield "pending", maker.order(GB, created, self._one(maker, "BF-VASE-CLAY-L"), phases)
+
+        created = start - 5 * DAY
+        phases = [Phase(created, "PENDING_AVAILABILITY", AMAZON, (0,))]
+        lines = self._one(maker, "BF-LINEN-DB-SAGE")
+        yield "pre-order", maker.order(GB, created, lines, phases, programs=("PREORDER",))
+
+    def _puzzling(self, maker: Maker) -> Iterator[tuple[str, Order]]:
+        """What a reader may stumble over."""
         yield "no-channel", self._unshipped(maker, GB, "BF-VASE-CLAY-S", ago=9 * HOUR, by=None)
         yield "unknown-channel", self._unshipped(maker, GB, "BF-LAMP-RATTAN", ago=11 * HOUR, by="PARTNER_NETWORK")
         yield "unreadable", self._unshipped(maker, DE, "BF-BOARD-OLIVE", ago=10 * HOUR, amount="see invoice")
-        yield "late-1", self._unshipped(maker, GB, "BF-BOARD-OLIVE", ago=3 * DAY)
-        yield "late-2", self._unshipped(maker, DE, "BF-STOOL-OAK", ago=4 * DAY)
         yield "number-for-sku", self._unshipped(maker, GB, "0047120", ago=7 * HOUR)
-
         changes = self._unshipped(maker, GB, FLIPS, ago=8 * HOUR)
-        later = Phase(start + FLIPPED, "UNSHIPPED", AMAZON, (0,))
+        later = Phase(self.start + FLIPPED, "UNSHIPPED", AMAZON, (0,))
         yield "becomes-amazons", replace(changes, phases=(*changes.phases, later))
 
-        pending = start - 15 * MINUTE
-        phases = [Phase(pending, "PENDING", MERCHANT, (0,)), Phase(start + 20 * MINUTE, "UNSHIPPED", MERCHANT, (0,))]
-        yield "pending", maker.order(GB, pending, (maker.line(known["BF-VASE-CLAY-L"]),), phases)
-        ordered = start - 5 * DAY
-        phases = [Phase(ordered, "PENDING_AVAILABILITY", AMAZON, (0,))]
-        yield (
-            "pre-order",
-            maker.order(GB, ordered, (maker.line(known["BF-LINEN-DB-SAGE"]),), phases, programs=("PREORDER",)),
-        )
-
-        for number, status in enumerate(("SHIPPED", "SHIPPED", "UNSHIPPED", "UNFULFILLABLE")):
-            created = start - (number + 1) * 2 * DAY
-            quantity = number + 1
-            ended = Phase(created + 6 * HOUR, status, AMAZON, (quantity if status == "SHIPPED" else 0,))
-            lines = (maker.line(known["BF-MUG-0350-4"], quantity),)
-            phases = [Phase(created, "PENDING", AMAZON, (0,)), ended]
-            yield (
-                f"multi-channel-{number + 1}",
-                maker.order(GB, created, lines, phases, prefix="S02", on_amazon=False, buyer=None, programs=()),
+    def _multi_channel(self, maker: Maker) -> Iterator[tuple[str, Order]]:
+        """Sold in another shop, shipped by Amazon."""
+        for number, status in enumerate(("SHIPPED", "SHIPPED", "UNSHIPPED", "UNFULFILLABLE"), 1):
+            created = self.start - number * 2 * DAY
+            shipped = (number,) if status == "SHIPPED" else (0,)
+            phases = [Phase(created, "PENDING", AMAZON, (0,)), Phase(created + 6 * HOUR, status, AMAZON, shipped)]
+            lines, kind = (
+                self._one(maker, "BF-MUG-0350-4", number),
+                {"prefix": "S02", "on_amazon": False, "programs": ()},
             )
+            yield f"multi-channel-{number}", maker.order(GB, created, lines, phases, buyer=None, **kind)
 
     def _waiting(self, maker: Maker) -> Iterator[tuple[str, Order]]:
         """37 orders, 41 units; one loses its buyer two hours after the start, one has no postcode."""
@@ -134,7 +138,10 @@ class World:
         """Paid, and nobody ships it."""
         created = self.start - ago
         phases = [Phase(created, "PENDING", by, (0,)), Phase(created + 12 * MINUTE, "UNSHIPPED", by, (0,))]
-        return maker.order(market, created, (maker.line(self.products[sku], quantity),), phases, **more)
+        return maker.order(market, created, self._one(maker, sku, quantity), phases, **more)
+
+    def _one(self, maker: Maker, sku: str, quantity: int = 1) -> tuple[Line]:
+        return (maker.line(self.products[sku], quantity),)
 
     def listed_at(self, product: Product) -> datetime:
         return self.start - product.age

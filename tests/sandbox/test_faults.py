@@ -104,8 +104,10 @@ def test_a_document_fails_by_itself(ask, sandbox):
 
 
 def test_a_refused_request_is_refused_under_a_fault_that_spoils_good_answers(ask, sandbox):
-    sandbox.fault("searchOrders", "missing-key")
+    sandbox.fault("*", "missing-key")
     assert ask(ORDERS).status_code == 400
+    assert token(sandbox, client_secret="wrong").status_code == 401
+    assert (token(sandbox).status_code, "access_token" in token(sandbox).json()) == (200, False)
 
 
 def test_reset_takes_everything_back(ask, sandbox):

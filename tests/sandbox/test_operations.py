@@ -83,6 +83,7 @@ def test_a_page_token_goes_alone_or_with_its_own_search(ask):
     assert ask.good(ORDERS, paginationToken=more, **ADDED_BY_THE_LIBRARY) == alone
     assert ask(ORDERS, paginationToken=more, createdAfter="2026-01-01T00:00:00Z").status_code == 400
     assert ask(ORDERS, paginationToken="made-up").status_code == 400
+    assert ask(ORDERS, paginationToken=ask.good(REPORTS, reportTypes=SETTLEMENT)["nextToken"]).status_code == 400
 
 
 def test_a_page_token_of_orders_is_good_for_a_day(ask, sandbox):
