@@ -15,6 +15,7 @@ from apps.console import (
     jobs,
     journals,
     lines,
+    listings,
     login,
     mapping,
     queue,
@@ -74,5 +75,10 @@ urlpatterns = [
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/<int:pk>/", accounts.account, name="account"),
     path("accounts/<int:pk>/<str:name>/", accounts.account_do, name="account_do"),
+    path("listings/", listings.listings, name="listings"),
+    path("listings/releases/<int:pk>/", listings.release, name="release"),
+    path("listings/<int:pk>/", listings.listing, name="listing"),
+    path("listings/<int:pk>/<str:name>/", listings.listing_do, name="listing_do"),
+    path("items/", listings.items, name="items"),
     path("audit/", audit.audit, name="audit"),
 ]

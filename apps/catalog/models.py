@@ -125,6 +125,10 @@ class SkuMapping(models.Model):
             )
         ]
 
+    def holds_on(self, day: date) -> bool:
+        first, until = self.period.lower, self.period.upper
+        return not self.period.isempty and first <= day and (until is None or day < until)
+
 
 class MappingPart(models.Model):
     """`quantity` of the item are in one sold unit of the listing."""

@@ -13,6 +13,7 @@ from apps.catalog.signals import SPLIT, Goods, Sibling, Signal, Sold, stem, unit
 SHOWN = 3
 LOOKED_AT = 200
 SHORTEST_WORD = 3
+TELLING = 8  # weight for it from which it is worth a look
 CONTRADICTS = 20  # weight against it from which nothing is sure
 
 # Items that share an identifier, a word of the title, the stem of the SKU, or a like listing that is mapped to them.
@@ -74,7 +75,7 @@ def suggest(
     for pk, siblings in found.items():
         goods = _goods(items[pk], listing, siblings, counts)
         signals = weigh(sold, goods)
-        if sum(signal.weight for signal in signals) > 0:
+        if any(signal.weight >= TELLING for signal in signals):
             weighed.append(_candidate(items[pk], units_of(sold, goods), signals))
     return sorted(weighed, key=lambda each: (-each.score, each.item.code))[:SHOWN]
 

@@ -35,6 +35,7 @@ class Deed:
     run: Callable[[Any, User, dict[str, Any]], str]
     clears: tuple[str, ...] = ()
     template: str = "cases/plan.html"
+    form_template: str = "parts/form.html"
 
 
 @dataclass(frozen=True, kw_only=True)

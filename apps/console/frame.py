@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.core.models import User
-from apps.core.permissions import READ_MONEY, RUN_JOBS, Role, Team
+from apps.core.permissions import READ_MONEY, READ_ORDERS, RUN_JOBS, Role, Team
 from apps.exceptions.models import State, Tally
 
 
@@ -43,6 +43,8 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
                 ],
             )
         )
+    if user.may_anywhere(READ_ORDERS):
+        groups.append(("Stock", [Place("Mappings", reverse("listings"), also=reverse("items"))]))
     system = [Place("Audit", reverse("audit"))]
     if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):
         waiting = jobs_visible_to(user).filter(state__in=TROUBLED).count()

@@ -60,7 +60,8 @@ class Action:
 
     `form(case, actor, data=None)` builds a bound or initial form; `preview(case, actor, cleaned)` returns the plan;
     `run(case, actor, cleaned)` does it inside `perform`'s transaction and returns the words for the notice afterwards
-    ("Mapped. 418 lines now post to 5110."). `clears` names the types swept at once. `template` shows the plan's detail.
+    ("Mapped. 418 lines now post to 5110."). `clears` names the types swept at once. `template` shows the plan's detail,
+    `form_template` the form's fields.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Action:
     run: Callable[[Case, User, dict[str, Any]], str]
     clears: tuple[str, ...] = ()
     template: str = "cases/plan.html"
+    form_template: str = "parts/form.html"
     available: Callable[[Case], bool] = lambda case: True
 
 

@@ -6,18 +6,20 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
-from apps.integrations.models import Connection
+from apps.integrations.models import Connection, Job
 from apps.ledger.models import ExportBatch, Journal
+from apps.orders.routing import RELEASE, free
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
 from apps.settlements.models import FileReading, Settlement, SettlementVersion
 from apps.work.models import SignedCheck
 from apps.work.routines import ROUTINES, sign
-from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.settlements.books import SHIPPED, settle
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take, take_legs
@@ -68,6 +70,24 @@ class Company:
             return found
         actor = self.people[Role.OPS]
         return sign(routine=ROUTINES["rejected-orders"], entity=self.entity, now=timezone.now(), note="", actor=actor)
+
+    @property
+    def listing(self) -> Listing:
+        """A SKU that one order waits for, at the latest now."""
+        if found := Listing.objects.filter(connection=self.connection).first():
+            return found
+        listing = ListingFactory(connection=self.connection, sku=f"BF-OAKTRAY-{self.entity.pk}")
+        order = OrderFactory(connection=self.connection, route="held", holds=["sku"])
+        OrderItemFactory(order=order, listing=listing)
+        return listing
+
+    @property
+    def release(self) -> Job:
+        """The release of what waited for the listing, not begun."""
+        listing = self.listing
+        if found := Job.objects.filter(entity=self.entity, kind=RELEASE).first():
+            return found
+        return free([listing.pk], entity=self.entity, actor=self.people[Role.ECOMMERCE])
 
     @property
     def held_legs(self) -> FileReading:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.catalog.models import Listing
 from apps.core.models import AuditEntry, Entity
 from apps.core.permissions import Role
 from apps.exceptions.models import Case, State
@@ -33,10 +34,15 @@ from tests.factories import (
     CaseFactory,
     ConnectionFactory,
     EntityFactory,
+    ItemFactory,
     JournalFactory,
+    ListingFactory,
+    OrderFactory,
+    OrderItemFactory,
     StoredFileFactory,
     VersionFactory,
     approved,
+    mapped,
     person,
 )
 
@@ -170,6 +176,26 @@ def a_link(place: Connection) -> None:
     ChainLink.objects.create(chain=chain, settlement=VersionFactory(settlement__connection=place).settlement)
 
 
+def a_mapped_listing(place: Connection) -> Listing:
+    """A listing that is a bundle, with an order that waits for another one."""
+    listing = ListingFactory(connection=place)
+    mapped(listing, (ItemFactory(entity=place.entity), 1), (ItemFactory(entity=place.entity), 2))
+    order = OrderFactory(connection=place, route="held", holds=["sku"])
+    OrderItemFactory(order=order, listing=ListingFactory(connection=place))
+    OrderItemFactory(order=order, listing=listing)
+    return listing
+
+
+def a_mapping(place: Connection) -> None:
+    """One more of the days of a listing, and an order with it."""
+    listing = Listing.objects.filter(pk=7).first() or ListingFactory(connection=place, pk=7)
+    day = date(2026, 1, 1) + timedelta(days=listing.mappings.count())
+    mapping = mapped(listing, (ItemFactory(entity=place.entity), 1), since=day)
+    mapping.period = (day, day + timedelta(days=1))
+    mapping.save()
+    OrderItemFactory(order=OrderFactory(connection=place), listing=listing)
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
@@ -182,6 +208,9 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "months": ("/close/", a_month),
     "signatures": ("/mapping/?show=signatures", a_signature),
     "audit": ("/audit/", an_entry),
+    "listings": ("/listings/", a_mapped_listing),
+    "listing": ("/listings/7/", a_mapping),
+    "items": ("/items/", a_mapped_listing),
     "chains": ("/chains/", a_chain),
     "chain": ("/chains/7/", a_link),
 }

@@ -32,6 +32,8 @@ READ = {
     "mapping": MONEY,
     "accounts": MONEY,
     "charts": {FINANCE, ADMIN},
+    "listings": EVERYBODY,
+    "items": EVERYBODY,
     "audit": EVERYBODY,
 }
 QUEUES = {
@@ -57,12 +59,14 @@ OF_ONE = {
     "rule": MONEY,
     "account": MONEY,
     "held_legs": MONEY,
+    "listing": EVERYBODY,
+    "release": EVERYBODY,
     "check": EVERYBODY,
     "signed_check": EVERYBODY,
     "close_month": MONEY,
     "one_person": MONEY,
 }
-WRITTEN = {"withdraw", "void", "rule_do", "account_do", "held_legs_do", "check_do", "act", "case_move", "job_move"}
+WRITTEN = {"withdraw", "void", "rule_do", "account_do", "listing_do", "held_legs_do", "check_do", "act", "case_move", "job_move"}
 
 
 def address_of(name: str, company: Company) -> str:
@@ -84,6 +88,8 @@ def address_of(name: str, company: Company) -> str:
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
         "check": lambda: [company.entity.pk, "rejected-orders"],
         "signed_check": lambda: [company.signed_check.pk],
+        "listing": lambda: [company.listing.pk],
+        "release": lambda: [company.release.pk],
         "held_legs": lambda: [company.held_legs.pk],
         "batch": lambda: [company.batch.pk],
         "batch_file": lambda: [company.batch.pk],

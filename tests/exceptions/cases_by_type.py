@@ -11,6 +11,8 @@ from decimal import Decimal
 from django.utils import timezone
 
 from apps.catalog.models import Listing
+from apps.catalog.operations import keep_mapping, map_sku
+from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.integrations.models import Command, Connection, Job, JobState, Source
@@ -26,7 +28,7 @@ from apps.settlements.closing import ask_to_unlock, lock, unlock
 from apps.settlements.models import AcceptedColumn, FeeRule, FileReading, ReserveChain, SettlementVersion
 from apps.settlements.operations import choose_tax_code, map_fee
 from apps.settlements.versions import choose_version
-from tests.factories import ConnectionFactory, person
+from tests.factories import ConnectionFactory, ItemFactory, person
 from tests.inventory.scans import aged, amazon, scan, summary
 from tests.orders.amazon import record as order_record
 from tests.orders.take import map_all, taken
@@ -298,6 +300,35 @@ def _warehouse_order_cancelled(entity: Entity) -> None:
     cancel_warehouse_order(order=order, reason="Amazon ships it", actor=person(Role.OPS, entity))
 
 
+def _waits_for_a_mapping(entity: Entity) -> None:
+    _waits_for_an_item(entity)
+    person(Role.ECOMMERCE, entity)
+    ItemFactory(entity=entity)
+
+
+def _mapped(entity: Entity) -> None:
+    listing = Listing.objects.get(connection__entity=entity)
+    since = timezone.localdate() - timedelta(days=30)
+    mapper = entity.memberships.get(role=Role.ECOMMERCE).user
+    map_sku(listing=listing, parts=[(entity.items.get(), 1)], since=since, reason="New", actor=mapper)
+
+
+def _two_items_for_one_sku(entity: Entity) -> None:
+    _waits_for_a_mapping(entity)
+    _mapped(entity)
+    listing, mapper = Listing.objects.get(connection__entity=entity), entity.memberships.get().user
+    other = ItemFactory(entity=entity)
+    try:
+        map_sku(listing=listing, parts=[(other, 2)], since=timezone.localdate(), reason="Sheet", actor=mapper)
+    except Refused as refused:
+        assert refused.code == "ambiguous"
+
+
+def _one_of_them_kept(entity: Entity) -> None:
+    listing, mapper = Listing.objects.get(connection__entity=entity), entity.memberships.get().user
+    keep_mapping(listing=listing, reason="As picked", actor=mapper)
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
     "file.layout-unknown": (_unreadable, _corrected),
@@ -309,6 +340,8 @@ OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], N
     "order.held": (_waits_for_an_item, _let_go),
     "order.late-ship": (_near_its_ship_by, _shipped),
     "order.rejected": (_refused_by_the_warehouse, _sent_again),
+    "sku.ambiguous": (_two_items_for_one_sku, _one_of_them_kept),
+    "sku.unmapped": (_waits_for_a_mapping, _mapped),
     "settlement.changed": (_changed, _version_chosen),
     "settlement.column-unknown": (_extra_column, _column_accepted),
     "settlement.order-unknown": (_settled_and_not_here, _came_after_all),
