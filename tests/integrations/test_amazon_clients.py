@@ -137,9 +137,10 @@ def test_threads_share_a_client_and_one_token(sandbox, seller):
     def ask(place: int) -> int:
         begin.wait()
         if place % 2:
-            body = session.ask(clients.SEARCH_ORDERS, lastUpdatedAfter="2026-01-01T00:00:00Z", maxResultsPerPage=10)
-            return len(body["orders"])
-        return len(session.ask(clients.GET_REPORTS, reportTypes="GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")["reports"])
+            answer = session.ask(clients.SEARCH_ORDERS, lastUpdatedAfter="2026-01-01T00:00:00Z", maxResultsPerPage=10)
+            return len(answer.body["orders"])
+        answer = session.ask(clients.GET_REPORTS, reportTypes="GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")
+        return len(answer.body["reports"])
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(8)))

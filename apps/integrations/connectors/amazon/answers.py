@@ -18,6 +18,7 @@ from apps.integrations.contract import ConfigError, ConnectorError, Evidence, Pe
 
 LONGEST_QUOTE = 300
 LONGEST_NAME = 80
+LONGEST_PAUSE = timedelta(days=1)
 ADDRESS = re.compile(r"https?://\S+")
 TOKEN = re.compile(r"\b(?:Atz[ar]\||amzn1\.oa2-cs\.)\S+")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -44,8 +45,24 @@ class Said:
     words: str = ""
 
 
-def read(operation: Operation, response: httpx.Response, secrets: Collection[str]) -> dict[str, Any]:
-    """The body of a good answer. Raises a ConnectorError for every other; `secrets` are never quoted from it."""
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A good answer: its `body` holds what the operation promises."""
+
+    operation: Operation
+    body: dict[str, Any]
+    status: int
+    request_id: str
+
+    def unusable(self, words: str) -> PermanentError:
+        """The verdict on an answer that turns out to lack something else."""
+        name = self.operation.name
+        words = f"Amazon's answer to {name} {words}."
+        return PermanentError(Evidence(operation=name, words=words, status=self.status, request_id=self.request_id))
+
+
+def read(operation: Operation, response: httpx.Response, secrets: Collection[str]) -> Answer:
+    """A good answer. Raises a ConnectorError for every other; `secrets` are never quoted from it."""
     name = operation.name
     if not response.is_success:
         raise verdict(operation, response, secrets)
@@ -55,10 +72,10 @@ def read(operation: Operation, response: httpx.Response, secrets: Collection[str
     found: Any = body
     for key in operation.holds:
         found = found.get(key) if isinstance(found, dict) else None
-    if not isinstance(found, operation.kind):
+    if not isinstance(found, operation.kind) or found == "":
         lacks = f"without {operation.holds[-1]}" if isinstance(body, dict) else "with no JSON object"
         raise PermanentError(evidence(name, response, f"Amazon answered {name} {lacks}: that is no answer", secrets))
-    return body
+    return Answer(operation=operation, body=body, status=response.status_code, request_id=request_id(response))
 
 
 def verdict(operation: Operation, response: httpx.Response, secrets: Collection[str]) -> ConnectorError:
@@ -83,14 +100,19 @@ def evidence(name: str, response: httpx.Response, words: str, secrets: Collectio
     """What an answer proves: `words`, then Amazon's own."""
     reason = said(response, secrets)
     facts = f"{response.status_code} {reason.code}".strip()
-    request_id = response.headers.get("x-amzn-requestid") or response.headers.get("x-amz-request-id") or ""
     return Evidence(
         operation=name,
         words=f"{words} ({facts}: {reason.words})." if reason.words else f"{words} ({facts}).",
         status=response.status_code,
         code=reason.code,
-        request_id=UNPRINTABLE.sub("", request_id)[:LONGEST_NAME],
+        request_id=request_id(response),
     )
+
+
+def request_id(response: httpx.Response) -> str:
+    """Amazon's name of a call, as its support asks for it; its storage has a header of its own."""
+    named = response.headers.get("x-amzn-requestid") or response.headers.get("x-amz-request-id") or ""
+    return UNPRINTABLE.sub("", named)[:LONGEST_NAME]
 
 
 def parsed(response: httpx.Response) -> Any:
@@ -110,9 +132,9 @@ def said(response: httpx.Response, secrets: Collection[str]) -> Said:
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else body
     code = first.get("code") or body.get("error")
     texts = (first.get("message"), first.get("details"), body.get("error_description"))
-    words = " ".join(text.strip() for text in texts if isinstance(text, str) and text.strip())
+    words = ". ".join(text.strip().rstrip(".") for text in texts if isinstance(text, str) and text.strip())
     name = _quotable(code, secrets)[:LONGEST_NAME] if isinstance(code, str) else ""
-    return Said(code=name, words=_quotable(words, secrets).rstrip("."))
+    return Said(code=name, words=_quotable(words, secrets))
 
 
 def no_answer(operation: str, error: httpx.RequestError) -> TransientError:
@@ -155,7 +177,8 @@ def _asked_pause(headers: Mapping[str, str]) -> timedelta | None:
         until = parsedate_to_datetime(asked)
     except ValueError:
         return None
-    return max(until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC), timedelta(0))
+    pause = until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
+    return min(max(pause, timedelta(0)), LONGEST_PAUSE)
 
 
 def _no_number(literal: str) -> NoReturn:

@@ -27,7 +27,7 @@ from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
 from apps.integrations.connectors.amazon import answers
-from apps.integrations.connectors.amazon.answers import Operation
+from apps.integrations.connectors.amazon.answers import Answer, Operation
 from apps.integrations.contract import ConfigError, PermanentError
 
 TIMEOUT = httpx.Timeout(30, connect=10)
@@ -108,7 +108,7 @@ class Tokens:
         """What the library asks for before each call. Raises a ConnectorError."""
         with self._lock:
             if not self._token or time.monotonic() >= self._until:
-                body = self._fetched()
+                body = self._fetched().body
                 lives = body.get("expires_in")
                 lives = min(lives, LONGEST_TOKEN_LIFE) if isinstance(lives, int) else LONGEST_TOKEN_LIFE
                 self._token, self._until = body["access_token"], time.monotonic() + lives - TOKEN_MARGIN
@@ -127,7 +127,7 @@ class Tokens:
             secret for secret in (self._grant["refresh_token"], self._grant["client_secret"], self._token) if secret
         )
 
-    def _fetched(self) -> dict[str, Any]:
+    def _fetched(self) -> Answer:
         name = GET_ACCESS_TOKEN.name
         try:
             response = self._http.post(self._url, data=self._grant)
@@ -166,8 +166,8 @@ class Session:
     def secrets(self) -> Collection[str]:
         return self._tokens.secrets
 
-    def ask(self, operation: Operation, **parameters) -> dict[str, Any]:
-        """The body of Amazon's answer, which holds what the operation promises. Raises a ConnectorError.
+    def ask(self, operation: Operation, **parameters) -> Answer:
+        """Amazon's answer, which holds what the operation promises. Raises a ConnectorError.
 
         An access token that Amazon takes no more is replaced once; nothing else is tried again here.
         """

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from apps.integrations.connectors.amazon.answers import Operation
-from apps.integrations.contract import Evidence, PermanentError
+from apps.integrations.connectors.amazon.answers import Answer
 
 
 def now() -> datetime:
@@ -12,24 +11,23 @@ def now() -> datetime:
 
 
 def written(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read(text: Any) -> datetime | None:
-    """None where it is no instant. One without a zone is UTC."""
+    """In UTC; None where it is no instant. One without a zone is UTC already."""
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
-def told(operation: Operation, body: dict[str, Any], field: str) -> datetime | None:
+def told(answer: Answer, field: str) -> datetime | None:
     """An instant of an answer, None where it has none. Raises PermanentError where that cannot be read."""
-    if body.get(field) is None:
+    if answer.body.get(field) is None:
         return None
-    moment = read(body[field])
+    moment = read(answer.body[field])
     if moment is None:
-        words = f"Amazon answered {operation.name} with a {field} that is no instant."
-        raise PermanentError(Evidence(operation=operation.name, words=words))
+        raise answer.unusable(f"has a {field} that is no instant")
     return moment

@@ -26,7 +26,7 @@ def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[P
             marketplaceIds=marketplace,
             details="true",
         )
-        for body, token in paged:
+        for answer, token in paged:
             last = token is None and marketplace == connection.marketplaces[-1]
-            found = records(body["payload"]["inventorySummaries"], "sellerSku", marketplace)
+            found = records(answer.body["payload"]["inventorySummaries"], "sellerSku", marketplace)
             yield Page(records=found, cursor={}, asked_at=began if last else None)

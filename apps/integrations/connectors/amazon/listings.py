@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from apps.integrations.connectors.amazon.answers import Answer
 from apps.integrations.connectors.amazon.clients import SEARCH_LISTINGS_ITEMS, Session
 from apps.integrations.connectors.amazon.instants import now, read, written
 from apps.integrations.connectors.amazon.paging import pages, records
-from apps.integrations.contract import Cursor, Evidence, Page, PermanentError
+from apps.integrations.contract import Cursor, Page
 from apps.integrations.models import Connection
 
 # The product's EAN is among its attributes.
@@ -57,21 +58,21 @@ def _scan(
             pageSize=20,
             **({"createdAfter": written(after)} if after else {}),
         )
-        for body, token in paged:
-            items = body["items"]
+        for answer, token in paged:
+            items = answer.body["items"]
             brought.update(str(item.get("sku")) if isinstance(item, dict) else str(item) for item in items)
             newest = max(filter(None, [newest, *map(_created, items)]), default=None)
-            whole = token is None and len(brought) >= _found(body)
+            whole = token is None and len(brought) >= _found(answer)
             yield items, newest, whole
         if not whole and newest == after:
-            raise _refused("found more listings than it brings, and none says when it was created")
+            raise answer.unusable("found more listings than it brings, and none says when it was created")
         after = newest
 
 
-def _found(body: dict[str, Any]) -> int:
-    found = body.get("numberOfResults")
+def _found(answer: Answer) -> int:
+    found = answer.body.get("numberOfResults")
     if not isinstance(found, int):
-        raise _refused("came without numberOfResults, so nobody can tell whether it was whole")
+        raise answer.unusable("came without numberOfResults, so nobody can tell whether it was whole")
     return found
 
 
@@ -79,8 +80,3 @@ def _created(item: Any) -> datetime | None:
     summaries = item.get("summaries") if isinstance(item, dict) else None
     first = summaries[0] if isinstance(summaries, list) and summaries else None
     return read(first.get("createdDate")) if isinstance(first, dict) else None
-
-
-def _refused(words: str) -> PermanentError:
-    name = SEARCH_LISTINGS_ITEMS.name
-    return PermanentError(Evidence(operation=name, words=f"Amazon's answer to {name} {words}."))

@@ -1,12 +1,12 @@
 """amazon.orders: orders with their items, by when they last changed."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from apps.integrations.connectors.amazon.clients import SEARCH_ORDERS, Session
 from apps.integrations.connectors.amazon.instants import now, read, told, written
 from apps.integrations.connectors.amazon.paging import pages, records
-from apps.integrations.contract import Cursor, Page
+from apps.integrations.contract import Cursor, Page, Record
 from apps.integrations.models import Connection
 
 FIRST = timedelta(days=30)
@@ -30,20 +30,20 @@ def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[P
         includedData=INCLUDED,
         maxResultsPerPage=100,
     )
-    for body, token in paged:
-        found = records(body["orders"], "orderId")
+    for answer, token in paged:
+        found = records(answer.body["orders"], "orderId")
         # The first page's: what changes while we read the others may be on none of them.
-        until = until or told(SEARCH_ORDERS, body, "lastUpdatedBefore")
+        until = until or told(answer, "lastUpdatedBefore")
+        if until is None:
+            newest = max([newest, *_changes(found)])
         if token:
-            amid = {"since": written(since), "token": token}
-            yield Page(records=found, cursor=amid | ({"until": written(until)} if until else {}))
-            newest = max([newest, *_changed(found)])
+            amid = {"since": written(since), "token": token} | ({"until": written(until)} if until else {})
+            yield Page(records=found, cursor=amid)
         else:
-            newest = until or max([newest, *_changed(found)])
-            yield Page(records=found, cursor={"since": written(newest)}, asked_at=until)
+            yield Page(records=found, cursor={"since": written(until or newest)}, asked_at=until)
 
 
-def _changed(found):
+def _changes(found: list[Record]) -> Iterator[datetime]:
     """When the orders of a page last changed, of those that say so."""
     for record in found:
         moment = read(record.data.get("lastUpdatedTime")) if isinstance(record.data, dict) else None

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from apps.integrations.connectors.amazon import answers
-from apps.integrations.connectors.amazon.answers import Operation
+from apps.integrations.connectors.amazon.answers import Answer, Operation
 from apps.integrations.connectors.amazon.clients import GET_REPORT_DOCUMENT, GET_REPORTS, Session
 from apps.integrations.connectors.amazon.instants import now, read, written
 from apps.integrations.connectors.amazon.paging import pages
@@ -67,13 +67,12 @@ def _listed(session: Session, since: datetime) -> tuple[list[dict[str, Any]], Pe
         pageSize=100,
     )
     found, failed = {}, None
-    for body, _ in paged:
-        for report in body["reports"]:
+    for answer, _ in paged:
+        for report in answer.body["reports"]:
             if _is_report(report):
                 found[report["reportId"]] = report
             else:
-                words = f"Amazon's answer to {GET_REPORTS.name} has a report without its id, document or time."
-                failed = PermanentError(Evidence(operation=GET_REPORTS.name, words=words))
+                failed = answer.unusable("has a report without its id, document or time")
     return sorted(found.values(), key=_begun), failed
 
 
@@ -90,8 +89,8 @@ def _begun(report: dict[str, Any]) -> datetime:
 def _fetched(session: Session, report: dict[str, Any], folder: Path) -> Document:
     """The report's bytes as they are, decompressed. Its letters are for whoever reads it."""
     came, path = folder / "came", folder / "document"
-    told, response = _came(session, report["reportDocumentId"], came)
-    packed = told.get("compressionAlgorithm")
+    answer, response = _came(session, report["reportDocumentId"], came)
+    packed = answer.body.get("compressionAlgorithm")
     if packed not in (None, "GZIP"):
         raise _broken(report, response, "is compressed in a way that we do not know")
     if packed is None:
@@ -105,26 +104,28 @@ def _fetched(session: Session, report: dict[str, Any], folder: Path) -> Document
     return Document(key=report["reportId"], name=f"settlement_{report['reportId']}.txt", path=path)
 
 
-def _came(session: Session, document_id: str, path: Path) -> tuple[dict[str, Any], httpx.Response]:
-    """What Amazon says of a document, and its bytes at `path`. An address lives for five minutes: one that has ended is
-    asked for once more."""
-    told = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
-    response = _download(session, told["url"], path)
+def _came(session: Session, document_id: str, path: Path) -> tuple[Answer, httpx.Response]:
+    """What Amazon says of a document, and the answer that brought its bytes to `path`.
+
+    An address lives for five minutes: one that has ended is asked for once more.
+    """
+    answer = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
+    response = _download(session, answer, path)
     if response.status_code in REFUSED_ADDRESS:
-        told = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
-        response = _download(session, told["url"], path)
+        answer = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
+        response = _download(session, answer, path)
     if response.status_code in REFUSED_ADDRESS:
         words = "Amazon's storage refuses two addresses of a report document that Amazon just gave us"
         raise PermanentError(answers.evidence(DOCUMENT.name, response, words, session.secrets))
     if not response.is_success:
         raise answers.verdict(DOCUMENT, response, session.secrets)
-    return told, response
+    return answer, response
 
 
-def _download(session: Session, url: str, path: Path) -> httpx.Response:
+def _download(session: Session, answer: Answer, path: Path) -> httpx.Response:
     """The answer; the body of a good one at `path`, neither decompressed nor decoded."""
     try:
-        with session.http.stream("GET", url, headers={"accept-encoding": "identity"}) as response:
+        with session.http.stream("GET", answer.body["url"], headers={"accept-encoding": "identity"}) as response:
             if not response.is_success:
                 response.read()
                 return response
@@ -132,8 +133,7 @@ def _download(session: Session, url: str, path: Path) -> httpx.Response:
                 for chunk in response.iter_raw(1 << 20):
                     file.write(chunk)
     except httpx.InvalidURL:
-        words = "Amazon gave us an address of a report document that is none."
-        raise PermanentError(Evidence(operation=DOCUMENT.name, words=words)) from None
+        raise answer.unusable("names an address that is none") from None
     except httpx.RequestError as error:
         raise answers.no_answer(DOCUMENT.name, error) from None
     return response
@@ -145,6 +145,6 @@ def _broken(report: dict[str, Any], response: httpx.Response, words: str) -> Per
             operation=DOCUMENT.name,
             words=f"The document of report {report['reportId']} {words}.",
             status=response.status_code,
-            request_id=response.headers.get("x-amz-request-id", ""),
+            request_id=answers.request_id(response),
         )
     )
