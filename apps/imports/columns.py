@@ -61,7 +61,7 @@ def original(text: str) -> str:
 
 
 def _is_quoted(text: str) -> bool:
-    return text.startswith(tuple(f"'{sign}" for sign in (*FORMULA, "'")))
+    return text.startswith("'") and text[1:].startswith((*FORMULA, "'"))
 
 
 def shown(raw: Any) -> str:
@@ -69,6 +69,8 @@ def shown(raw: Any) -> str:
     if raw is None:
         return ""
     if isinstance(raw, str):
+        if raw.isascii() and "\0" not in raw:
+            return raw
         return raw.replace("\0", "\N{SYMBOL FOR NULL}").encode(errors="replace").decode()
     if isinstance(raw, bool):
         return "yes" if raw else "no"
@@ -307,6 +309,8 @@ class Choice(Cell):
 
 def check_letters(text: str) -> None:
     """Blanks around it, characters that nobody sees, and letters of another alphabet that look like ours."""
+    if text.isascii() and text.isprintable() and text == text.strip():
+        return
     for place, sign in enumerate(text, start=1):
         if sign == "\N{NO-BREAK SPACE}":
             raise Fault(f"Character {place} is a non-breaking space. Expected a plain one, or none.")

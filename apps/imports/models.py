@@ -5,7 +5,6 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from apps.core.models import Entity, User
-from apps.core.permissions import IMPORT_SHEETS
 from apps.integrations.models import Job
 
 
@@ -24,11 +23,6 @@ class Outcome(models.TextChoices):
 
 GOOD = (Outcome.ADDED, Outcome.CHANGED)
 NEEDS_YOU = (Outcome.CONFLICT, Outcome.BAD)
-
-
-class ImportQuerySet(models.QuerySet["Import"]):
-    def visible_to(self, user: User) -> "ImportQuerySet":
-        return self.filter(entity__in=user.entities_where(IMPORT_SHEETS))
 
 
 class Import(models.Model):
@@ -73,8 +67,6 @@ class Import(models.Model):
     applied_at = models.DateTimeField(null=True)
     undone_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     undone_at = models.DateTimeField(null=True)
-
-    objects = ImportQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.core.errors import Refused
@@ -166,6 +167,14 @@ def refuse(row: Import, words: str) -> None:
 def give_back(row: Import, words: str) -> None:
     """Saving was refused: it waits for a person again, with the reason."""
     Import.objects.filter(pk=row.pk, state=State.APPLYING).update(state=State.READY, words=words)
+
+
+def visible_to(person: User) -> QuerySet[Import]:
+    """Imports of the kinds of sheets that the person may bring, company by company."""
+    mine = Q(pk=None)
+    for sheet in SHEETS.values():
+        mine |= Q(sheet=sheet.name, entity__in=person.entities_where(sheet.permission))
+    return Import.objects.filter(mine)
 
 
 def sheets_of(person: User, entity: Entity) -> list[Importable]:

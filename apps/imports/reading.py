@@ -156,8 +156,6 @@ def _csv_rows(file: BinaryIO, header: list[str]) -> Iterator[Row]:
     except csv.Error as error:
         words = f"Row {number + 1:,} cannot be read as CSV ({error}). Is a quotation mark left open?"
         raise _refused(words, "damaged") from error
-    finally:
-        text.detach()
 
 
 def _encoding(file: BinaryIO) -> str:

@@ -50,9 +50,9 @@ def undoing(row: Import, sheet: Importable, model: type[Model], used: Used, noun
             why_not.append(f"{codes.get(pk, f'A {noun}')} was changed again since.")
     says = []
     if added:
-        says.append(f"{len(added):,} {noun}{'' if len(added) == 1 else 's'} that it added go.")
+        says.append(f"{len(added):,} {noun}{' that it added goes' if len(added) == 1 else 's that it added go'}.")
     if changed:
-        says.append(f"{len(changed):,} {noun}{'' if len(changed) == 1 else 's'} get back what was there before.")
+        says.append(f"{len(changed):,} {noun}{' gets' if len(changed) == 1 else 's get'} back what was there before.")
     return Undoing(says=says, why_not=why_not)
 
 

@@ -10,6 +10,7 @@ from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
+from apps.imports.models import Import
 from apps.integrations.models import Connection, Job
 from apps.ledger.models import ExportBatch, Journal
 from apps.orders.routing import RELEASE, free
@@ -20,6 +21,7 @@ from apps.settlements.models import FileReading, Settlement, SettlementVersion
 from apps.work.models import SignedCheck
 from apps.work.routines import ROUTINES, sign
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
+from tests.imports.sheets import bring, csv_of
 from tests.settlements.books import SHIPPED, settle
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take, take_legs
@@ -98,6 +100,14 @@ class Company:
         journals = approve(journals=settle(self.connection, f"6000000000{self.entity.pk}", SHIPPED), actor=finance)
         export(journals=journals, format="generic", actor=finance)
         return take_legs(self.connection, {SALE[0]["order-id"]: "GB>DE"})
+
+    @property
+    def imported(self) -> Import:
+        """A sheet of items with one good row and one bad, checked and not saved, at the latest now."""
+        if found := Import.objects.filter(entity=self.entity).first():
+            return found
+        rows = csv_of([["Item", "Title"], [f"BF-{self.entity.pk}", "Mug"], ["BF-TRAY ", "Tray"]])
+        return bring(self.entity, self.people[Role.ADMIN], rows, name="items.csv")
 
     def client(self, role: Role) -> Client:
         return signed_in(self.people[role])

@@ -151,7 +151,7 @@ def test_undo_takes_back_what_was_added_and_changed(entity, ada):
     content = xlsx([ITEMS, changed(MUG, Title="Mug", Price="", Pack=6), TOWEL])
     row = save(bring(entity, ada, content), ada)
     plan = preview_undo(row)
-    assert plan.says == "1 item that it added go. 1 item get back what was there before."
+    assert plan.says == "1 item that it added goes. 1 item gets back what was there before."
     undo(row=row, reason="The wrong file", actor=ada)
     assert Item.objects.values().get() == before
     row.refresh_from_db()
