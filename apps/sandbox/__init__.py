@@ -13,7 +13,8 @@ What it simulates
 - Access tokens that run out after an hour of the real clock. Page tokens that run out (24 hours, half a minute for stock) and
   belong to their request. At least two pages wherever there are two records. Answers about orders as they were two minutes
   ago. What Amazon refuses, in its error envelope; x-amzn-RequestId on every answer of the API.
-- The published usage plans as token buckets, one for each refresh token and operation.
+- The published usage plans as token buckets, one for each refresh token and operation. They fill by the real clock, and by
+  what is advanced, also where the clock stands.
 - A world that follows from seed, start and size: `--orders` orders over the 28 days before the start, a tenth as many in the
   week after it. They live through their states as the clock goes on. One of each thing that is not ordinary has a name
   (`world.World.special`). Stock moves every few hours; a fourth settlement comes 13 days after the start.

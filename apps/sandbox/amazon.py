@@ -63,11 +63,10 @@ class Amazon:
     def _right(self, operation: Operation, request: Request, parts: list[str]) -> Answer:
         if operation is NONE:
             raise Refused(404, "NotFound", "The requested resource does not exist.")
-        now = self.clock.now()
         if not operation.open:
             seller = self.tokens.behind(request.headers.get("x-amz-access-token", ""))
-            self.limits.take(seller, operation, now)
-        return self.runs[operation.name](request, now, *parts)
+            self.limits.take(seller, operation, self.clock.elapsed())
+        return self.runs[operation.name](request, self.clock.now(), *parts)
 
     def _token(self, request: Request, now: datetime) -> Answer:
         return self.tokens.give(request)

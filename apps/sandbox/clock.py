@@ -1,5 +1,6 @@
 """The sandbox's time: the real clock plus what `/control/advance` added, or a clock that stands still between advances."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 
@@ -11,6 +12,10 @@ class Clock:
 
     def now(self) -> datetime:
         return (self.start if self.still else datetime.now(UTC)) + self.offset
+
+    def elapsed(self) -> float:
+        """Seconds since some instant: real ones, also where the clock stands, and those that were advanced."""
+        return time.monotonic() + self.offset.total_seconds()
 
     def advance(self, seconds: float) -> None:
         self.offset += timedelta(seconds=seconds)

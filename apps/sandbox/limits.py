@@ -1,7 +1,6 @@
-"""Amazon's usage plans: one token bucket for each seller and operation, filled by the sandbox's clock."""
+"""Amazon's usage plans: one token bucket for each seller and operation, filled as time passes and as it is advanced."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from threading import Lock
 
 from apps.sandbox.faults import throttled
@@ -11,17 +10,17 @@ from apps.sandbox.operations import Operation
 @dataclass
 class Limits:
     on: bool = True
-    buckets: dict[tuple[str, str], tuple[float, datetime]] = field(default_factory=dict)
+    buckets: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
-    def take(self, seller: str, operation: Operation, now: datetime) -> None:
-        """Refuses when the bucket is empty."""
+    def take(self, seller: str, operation: Operation, now: float) -> None:
+        """Refuses when the bucket is empty. `now` in seconds."""
         if not self.on:
             return
         key = (seller, operation.name)
         with self.lock:
             left, then = self.buckets.get(key, (float(operation.burst), now))
-            left = min(operation.burst, left + max(0.0, (now - then).total_seconds()) * operation.rate)
+            left = min(operation.burst, left + max(0.0, now - then) * operation.rate)
             self.buckets[key] = (left - 1 if left >= 1 else left, now)
         if left < 1:
             raise throttled()

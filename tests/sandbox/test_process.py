@@ -63,7 +63,7 @@ def test_usage_plans_hold_unless_they_are_switched_off():
     def throttled(sandbox: Running) -> bool:
         with httpx.Client(base_url=sandbox.url) as client:
             ask = Asker(sandbox, client)
-            return 429 in [ask("/reports/2021-06-30/reports/none").status_code for _ in range(20)]
+            return 429 in [ask("/reports/2021-06-30/documents/none").status_code for _ in range(20)]
 
     with running("--still") as bound, running("--still", "--no-limits") as free:
         assert (throttled(bound), throttled(free)) == (True, False)
