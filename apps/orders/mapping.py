@@ -91,7 +91,7 @@ class MapForm(forms.Form):
         self.listing = listing
         super().__init__(data)
         self.fields["since"].help_text = "The day that its first order that waits was bought."
-        self.fields["units"].help_text = "1 sold on Amazon is so many of the item picked."
+        self.fields["units"].help_text = "How many of the item are picked for 1 sold on Amazon."
         if data is None:
             self.initial = self._initial()
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.catalog.models import RefusedCandidate, SkuMapping
+from apps.catalog.models import Listing, RefusedCandidate, SkuMapping
 from apps.catalog.operations import item_of, map_sku
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry
@@ -31,6 +31,7 @@ from tests.factories import (
     mapped,
     person,
 )
+from tests.inventory.scans import amazon, scan, summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -126,6 +127,19 @@ def test_the_case_names_what_waits_and_the_likeliest_item_is_ticked_with_its_rea
     assert case.due_at == Order.objects.earliest("ship_by").ship_by
 
 
+def test_stock_of_a_sku_that_is_no_item_has_a_case_until_it_is_mapped(client, tray):
+    account = amazon(tray.entity)
+    scan(account, summary("BF-IN-STOCK", 7), summary("BF-NONE-LEFT", 0), summary("BF-MAPPED", 3))
+    mapped(Listing.objects.get(sku="BF-MAPPED"), (tray, 1))
+    sweep("sku.unmapped", Scope(entity=tray.entity))
+    case = Case.objects.live().get(type="sku.unmapped")
+    page = client.get(reverse("case", args=[case.pk]))
+    assert "We do not know the SKU BF-IN-STOCK, which has 7 units in stock" in Page(page).heading
+    done = do(client, act(case, "map-sku"), {"item": tray.pk, "units": 1, "since": "2026-11-01"})
+    assert "Resolved" in Page(done).heading
+    assert not Job.objects.filter(kind="orders.release").exists()
+
+
 def test_mapping_it_closes_the_case_and_releases_each_order_once(client, tom, case, listing, tray):
     data = {"item": tray.pk, "units": 1, "since": SINCE}
     done = do(client, act(case, "map-sku"), data)
@@ -149,7 +163,7 @@ def test_a_preview_over_htmx_is_the_panel_alone(client, case, tray):
     part = client.post(act(case, "map-sku"), data, headers=HTMX)
     assert "<h1" not in part.content.decode()
     assert "Held, bought before it starts" in text_of(part)
-    assert "This case closes" not in text_of(part)
+    assert "The case closes" not in text_of(part)
 
 
 def test_what_came_meanwhile_is_shown_before_anything_is_done(client, case, listing, tray):
