@@ -45,6 +45,7 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
         )
     if user.may_anywhere(READ_ORDERS):
         groups.append(("Stock", [Place("Mappings", reverse("listings"), also=reverse("items"))]))
+        groups.append(("Orders", [Place("Orders", reverse("orders"))]))
     system = [Place("Audit", reverse("audit"))]
     if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):
         waiting = jobs_visible_to(user).filter(state__in=TROUBLED).count()

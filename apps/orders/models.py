@@ -99,6 +99,12 @@ class Order(models.Model):
     def __str__(self) -> str:
         return self.order_id
 
+    @property
+    def hold_words(self) -> str:
+        """Nobody says who ships it, a SKU has no item. Empty where nothing holds it."""
+        labels = [Hold(hold).label for hold in self.holds]
+        return ", ".join([*labels[:1], *(label[0].lower() + label[1:] for label in labels[1:])])
+
 
 class OrderItem(models.Model):
     """`price` is of all units, before tax where the marketplace says so; None where it is not known yet."""

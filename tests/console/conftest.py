@@ -13,6 +13,7 @@ from apps.exceptions.models import Case
 from apps.imports.models import Import
 from apps.integrations.models import Connection, Job
 from apps.ledger.models import ExportBatch, Journal
+from apps.orders.models import Order
 from apps.orders.routing import RELEASE, free
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
@@ -22,6 +23,8 @@ from apps.work.models import SignedCheck
 from apps.work.routines import ROUTINES, sign
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of
+from tests.orders.amazon import record
+from tests.orders.take import taken
 from tests.settlements.books import SHIPPED, settle
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take, take_legs
@@ -90,6 +93,13 @@ class Company:
         if found := Job.objects.filter(entity=self.entity, kind=RELEASE).first():
             return found
         return free([listing.pk], entity=self.entity, actor=self.people[Role.ECOMMERCE])
+
+    @property
+    def order(self) -> Order:
+        """Held, because nobody says who ships it and its SKU has no item."""
+        if found := Order.objects.filter(entity=self.entity).first():
+            return found
+        return taken(self.connection, record(by=None))
 
     @property
     def held_legs(self) -> FileReading:

@@ -18,6 +18,7 @@ from apps.exceptions.models import Case, State
 from apps.integrations.models import Connection, Job
 from apps.ledger.approval import hash_of
 from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine, PeriodLock
+from apps.orders.models import Order
 from apps.settlements.models import (
     READ_FILE,
     ChainLink,
@@ -196,6 +197,19 @@ def a_mapping(place: Connection) -> None:
     OrderItemFactory(order=OrderFactory(connection=place), listing=listing)
 
 
+def a_held_order(place: Connection) -> Order:
+    order = OrderFactory(connection=place, route="held", holds=["sku"], ship_by=timezone.now())
+    OrderItemFactory(order=order)
+    return order
+
+
+def a_line(place: Connection) -> None:
+    """Of order 7, with an item and without."""
+    order = Order.objects.filter(pk=7).first() or OrderFactory(pk=7, connection=place, route="held", holds=["sku"])
+    OrderItemFactory(order=order)
+    mapped(OrderItemFactory(order=order).listing, (ItemFactory(entity=place.entity), 2))
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
@@ -213,6 +227,9 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "items": ("/items/", a_mapped_listing),
     "chains": ("/chains/", a_chain),
     "chain": ("/chains/7/", a_link),
+    "orders": ("/orders/", a_held_order),
+    "orders, late": ("/orders/?view=late", a_held_order),
+    "order, lines": ("/orders/7/", a_line),
 }
 
 

@@ -35,6 +35,7 @@ READ = {
     "listings": EVERYBODY,
     "items": EVERYBODY,
     "imports": {FINANCE, ECOMMERCE, ADMIN},
+    "orders": EVERYBODY,
     "audit": EVERYBODY,
 }
 QUEUES = {
@@ -62,6 +63,8 @@ OF_ONE = {
     "held_legs": MONEY,
     "listing": EVERYBODY,
     "release": EVERYBODY,
+    "order": EVERYBODY,
+    "order_settings": EVERYBODY,
     "check": EVERYBODY,
     "signed_check": EVERYBODY,
     "close_month": MONEY,
@@ -105,6 +108,8 @@ def address_of(name: str, company: Company) -> str:
         "chain": lambda: [ReserveChain.objects.get(connection=company.connection).pk],
         "rule": lambda: [FeeRule.objects.filter(entity=company.entity).first().pk],
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
+        "order": lambda: [company.order.pk],
+        "order_settings": lambda: [company.entity.pk],
         "check": lambda: [company.entity.pk, "rejected-orders"],
         "signed_check": lambda: [company.signed_check.pk],
         "listing": lambda: [company.listing.pk],
