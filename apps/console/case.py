@@ -125,6 +125,7 @@ def _show(
         "score": score_of(case),
         "action": action,
         "others": [other for other in able if other != action],
+        "recommended": _recommended(case),
         "attempted": attempted,
         "may_not": _may_not(action, case, request.user) if action and not attempted and not failed else "",
         "works": works,
@@ -141,8 +142,15 @@ def _able(case: Case) -> list[Action]:
 
 
 def _chosen(case: Case, name: str) -> Action | None:
-    able = _able(case)
-    return next((action for action in able if action.name == name), able[0] if able else None)
+    """The action that was asked for, else the one that the type recommends, else the first."""
+    able = {action.name: action for action in _able(case)}
+    recommended, _ = _recommended(case)
+    return able.get(name) or able.get(recommended) or next(iter(able.values()), None)
+
+
+def _recommended(case: Case) -> tuple[str, str]:
+    """Which action, and why."""
+    return case.kind.recommends(case) if case.is_live and case.kind.recommends else ("", "")
 
 
 def _suggested(case: Case, action: Action, actor: User) -> Attempted:

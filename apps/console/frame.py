@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.core.models import User
-from apps.core.permissions import IMPORT_SHEETS, READ_MONEY, READ_ORDERS, RUN_JOBS, Role, Team
+from apps.core.permissions import IMPORT_SHEETS, READ_MONEY, READ_ORDERS, READ_RUNS, RUN_JOBS, Role, Team
 from apps.exceptions.models import State, Tally
+from apps.integrations.runs import KIND as SYNC
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,12 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
         groups.append(("Orders", [Place("Orders", reverse("orders"))]))
     system = [Place("Audit", reverse("audit"))]
     if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):
-        waiting = jobs_visible_to(user).filter(state__in=TROUBLED).count()
+        waiting = jobs_visible_to(user).exclude(kind=SYNC).filter(state__in=TROUBLED).count()
         system.insert(0, Place("Jobs", reverse("jobs"), waiting or None, alert=True))
     if user.may_anywhere(IMPORT_SHEETS):
         system.insert(0, Place("Imports", reverse("imports")))
+    if user.may_anywhere(READ_RUNS):
+        system[:0] = [Place("Connections", reverse("connections")), Place("Sync runs", reverse("runs"))]
     groups.append(("System", system))
     # A case is in its team's queue.
     path = reverse("queue", args=[context["team"]]) if "team" in context else request.path

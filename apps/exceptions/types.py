@@ -91,6 +91,7 @@ class ExceptionType:
     `headline(case)` is the finding as a sentence (mock/DESIGN.md: the heading is the finding); `floor` is what a case is worth
     at least, for ranking, in the company's base currency; `holds_back` forbids dismissing. `trusts(entity)` says whether
     what the detector reads is fresh enough for its silence to mean recovery; while it is not, no case ends.
+    `recommends(case)` names the action that comes first on the page, and why; without it the first declared one does.
     """
 
     code: str
@@ -106,6 +107,7 @@ class ExceptionType:
     panel: str
     actions: tuple[Action, ...] = ()
     trusts: Callable[[Entity], bool] = lambda entity: True
+    recommends: Callable[[Case], tuple[str, str]] | None = None
 
 
 REGISTRY: dict[str, ExceptionType] = {}

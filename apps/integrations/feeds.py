@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -61,6 +61,11 @@ def register_feed(feed: Feed) -> Feed:
         raise ValueError(f"feed {feed.name} is declared twice")
     FEEDS[feed.name] = feed
     return feed
+
+
+def expected_by(source: Source) -> datetime:
+    """When the source has to have proven itself at the latest; silence that lasts longer is no good sign."""
+    return max(source.proven_at or source.watched_from, source.watched_from) + FEEDS[source.feed].quiet_after
 
 
 def fresh(*names: str) -> Callable[[Entity], bool]:

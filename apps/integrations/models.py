@@ -1,8 +1,10 @@
 """Connections, the raw files they brought, and background work as rows with leases (architecture.md section 4)."""
 
+from collections.abc import Iterable
+
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from apps.core.models import Entity, User
 from apps.core.permissions import Permission
@@ -171,6 +173,13 @@ class Source(models.Model):
     def __str__(self) -> str:
         return self.feed
 
+    @property
+    def entity_id(self) -> int:
+        return self.connection.entity_id
+
+    @property
+    def entity(self) -> Entity:
+        return self.connection.entity
 
 class Verdict(models.TextChoices):
     TRANSIENT = "transient", "Transient"
@@ -178,8 +187,29 @@ class Verdict(models.TextChoices):
     UNKNOWN = "unknown", "Not known"
 
 
+class SyncRunQuerySet(models.QuerySet["SyncRun"]):
+    def newest_ended(self, sources: Iterable[Source]) -> dict[int, "SyncRun"]:
+        """{source id: its newest run that ended by itself}"""
+        ended = self.filter(source__in=list(sources), ended_at__isnull=False).exclude(evidence=SyncRun.STOPPED)
+        return {run.source_id: run for run in ended.order_by("source", "-id").distinct("source")}
+
+    def failed_in_a_row(self, source_ids: Iterable[int]) -> dict[int, int]:
+        """{source id: how many of its newest runs ended in an error}"""
+        well = self.filter(source=OuterRef("source"), ended_at__isnull=False, verdict="").order_by("-id")
+        failed = self.filter(source__in=list(source_ids), ended_at__isnull=False).exclude(verdict="")
+        failed = failed.exclude(evidence=SyncRun.STOPPED)
+        since = failed.annotate(well=Coalesce(Subquery(well.values("id")[:1]), 0)).filter(id__gt=F("well"))
+        return dict(since.order_by().values_list("source").annotate(Count("id")))
+
+
 class SyncRun(models.Model):
-    """One pull of a source, from its cursor to the end of what there was. Its job says how far it is and when it tries again."""
+    """One pull of a source, from its cursor to the end of what there was. Its job says how far it is and when it tries again.
+
+    It worked if it ended without a verdict. `evidence` is the rules.Failure of the last call that failed; STOPPED that of a
+    run that a person stopped.
+    """
+
+    STOPPED = {"kind": "stopped"}
 
     source = models.ForeignKey(Source, models.CASCADE, related_name="runs")
     job = models.OneToOneField(Job, models.PROTECT, related_name="run")
@@ -192,11 +222,17 @@ class SyncRun(models.Model):
     evidence = models.JSONField(default=dict, help_text="An Evidence, and what else failed in that minute")
     ended_at = models.DateTimeField(null=True)
 
+    objects = SyncRunQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["source"], condition=Q(ended_at=None), name="one_run_of_a_source"),
         ]
         indexes = [models.Index(fields=["source", "-id"], name="runs_of_source")]
+
+    @property
+    def seen(self) -> int:
+        return self.added + self.changed + self.unchanged + self.unreadable
 
 
 class CallFault(models.Model):

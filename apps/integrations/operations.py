@@ -10,10 +10,10 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import KEEP_CONNECTIONS, RUN_JOBS, check_may
 from apps.integrations import credentials as sealed
-from apps.integrations import jobs, schedules
+from apps.integrations import jobs, runs, schedules
 from apps.integrations.checks import KIND as CHECK
 from apps.integrations.feeds import FEEDS
-from apps.integrations.models import Attempt, Connection, Job, JobState, Source
+from apps.integrations.models import Attempt, Connection, Job, JobState, Source, SyncRun
 from apps.integrations.regions import SANDBOX, Region, regions
 
 CAN_RUN_AGAIN = (JobState.STUCK, JobState.FAILED, JobState.STOPPED)
@@ -70,6 +70,15 @@ def try_now(*, job: Job, actor: User, reason: str = "") -> Job:
     job.save(update_fields=["not_before"])
     jobs.send_on_commit(job)
     return _written(job, actor, "job.hastened", before, reason)
+
+
+@transaction.atomic
+def fetch_now(*, source: Source, actor: User) -> SyncRun:
+    """Pull the source now; a run that waits for the time of its next try starts at once."""
+    run = runs.pull(source, actor)
+    if jobs.put_off(run.job):
+        try_now(job=run.job, actor=actor)
+    return run
 
 
 @transaction.atomic

@@ -3,8 +3,8 @@
 A run is a job with leases, so a killed worker's successor goes on at the last page that was stored.
 """
 
+import logging
 import random
-from collections.abc import Iterable
 from contextlib import closing
 from datetime import datetime
 from itertools import count
@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import RUN_JOBS, check_may
-from apps.exceptions.sweep import sweep
+from apps.exceptions.sweep import DetectorFailed, sweep
 from apps.exceptions.types import Scope
 from apps.integrations import files, jobs, rules
 from apps.integrations.connectors import connector_of
@@ -37,13 +37,16 @@ from apps.integrations.models import (
     Verdict,
 )
 
+log = logging.getLogger(__name__)
+
 KIND = "integrations.sync"
 CHUNK = 1 << 20
 KEY_LENGTH = UnreadableRecord._meta.get_field("key").max_length
-STOPPED = {"kind": "stopped"}
 
-OF_SOURCE: tuple[str, ...] = ()
-OF_CONNECTION: tuple[str, ...] = ()
+FEED_STALE, FEED_FAILING = "feed.stale", "feed.failing"
+UNAUTHORISED, THROTTLED, UNAVAILABLE = "connection.unauthorised", "api.throttled", "api.unavailable"
+UNREADABLE = "record.unreadable"
+OF_SOURCE, OF_CONNECTION = (FEED_STALE, FEED_FAILING), (UNAUTHORISED, THROTTLED, UNAVAILABLE)
 
 
 def pull(source: Source, actor: User | None = None) -> SyncRun:
@@ -84,14 +87,19 @@ def process_again(record: UnreadableRecord) -> None:
     _keep_unreadable(source, page, stored)
 
 
-def sweep_of(connection: Connection, sources: Iterable[Source] = ()) -> None:
-    """Look at the cases of this connection, and of these of its sources, now."""
-    for codes, subjects in (
-        (OF_CONNECTION, {str(connection.pk)}),
-        (OF_SOURCE, {str(source.pk) for source in sources}),
-    ):
-        for code in codes if subjects else ():
-            sweep(code, Scope(entity=connection.entity, subjects=frozenset(subjects)))
+def sweep_of(connection: Connection, *sources: Source) -> None:
+    """Look at the cases of this connection, and of these of its sources, now. A check that fails is reported, no more."""
+    entity = connection.entity
+    of_connection = Scope(entity=entity, subjects=frozenset({str(connection.pk)}))
+    of_sources = Scope(entity=entity, subjects=frozenset(str(source.pk) for source in sources))
+    scopes = dict.fromkeys(OF_CONNECTION, of_connection)
+    if sources:
+        scopes |= {**dict.fromkeys(OF_SOURCE, of_sources), UNREADABLE: Scope(entity=entity)}
+    for code, scope in scopes.items():
+        try:
+            sweep(code, scope)
+        except DetectorFailed:
+            log.exception("The detector of %s failed after a run of connection %s", code, connection.pk)
 
 
 def _begin(source: Source, actor: User | None) -> tuple[SyncRun, bool]:
@@ -106,7 +114,7 @@ def _begin(source: Source, actor: User | None) -> tuple[SyncRun, bool]:
         return live, False
     _check_authorised(source.connection)
     if live:  # its job was ended by somebody else than itself
-        live.verdict, live.evidence, live.ended_at = Verdict.UNKNOWN, STOPPED, timezone.now()
+        live.verdict, live.evidence, live.ended_at = Verdict.UNKNOWN, SyncRun.STOPPED, timezone.now()
         live.save(update_fields=["verdict", "evidence", "ended_at"])
     job = jobs.create(kind=KIND, entity=entity, args={"source": source.pk}, actor=actor)
     run = SyncRun.objects.create(source=source, job=job)
@@ -174,7 +182,7 @@ def _feed(source: Source) -> Feed:
 
 def _pull_pages(run: SyncRun, feed: Feed, progress: Progress) -> None:
     source = run.source
-    seen = run.added + run.changed + run.unchanged + run.unreadable
+    seen = run.seen
     progress.say(f"Asking {source.connection}", seen)
     with closing(connector_of(source.connection).pull(feed.name, source.cursor)) as pages:
         for number, page in zip(count(run.pages + 1), pages, strict=False):
@@ -340,7 +348,7 @@ def _end(run: SyncRun, failure: rules.Failure | None) -> None:
         jobs.hold(run.job)
     source = run.source
     source.refresh_from_db()
-    sweep_of(source.connection, [source])
+    sweep_of(source.connection, source)
 
 
 def _reconsider(run: SyncRun) -> None:

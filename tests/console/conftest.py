@@ -1,6 +1,7 @@
 """Two companies with everything in them that a screen shows, read and swept for real."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -11,7 +12,8 @@ from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
 from apps.imports.models import Import
-from apps.integrations.models import Connection, Job
+from apps.integrations.models import Connection, Job, Source, SyncRun
+from apps.integrations.runs import pull
 from apps.ledger.models import ExportBatch, Journal
 from apps.orders.models import Order
 from apps.orders.routing import RELEASE, free
@@ -118,6 +120,14 @@ class Company:
             return found
         rows = csv_of([["Item", "Title"], [f"BF-{self.entity.pk}", "Mug"], ["BF-TRAY ", "Tray"]])
         return bring(self.entity, self.people[Role.ADMIN], rows, name="items.csv")
+
+    @property
+    def run(self) -> SyncRun:
+        """A pull of an Amazon account that waits for a worker, at the latest now."""
+        if found := SyncRun.objects.filter(source__connection__entity=self.entity).first():
+            return found
+        account = ConnectionFactory(entity=self.entity, kind=Connection.Kind.AMAZON, name=f"Amazon {self.entity.name}")
+        return pull(Source.objects.create(connection=account, feed="amazon.orders", every=timedelta(minutes=15)))
 
     def client(self, role: Role) -> Client:
         return signed_in(self.people[role])

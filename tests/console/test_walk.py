@@ -16,6 +16,7 @@ from tests.console.pages import Page
 FINANCE, ECOMMERCE, OPS, ADMIN, VIEWER = Role.FINANCE, Role.ECOMMERCE, Role.OPS, Role.ADMIN, Role.VIEWER
 EVERYBODY = set(Role)
 MONEY = {FINANCE, ADMIN, VIEWER}
+FEEDS = {OPS, ADMIN, VIEWER}
 
 OPEN = {"login", "logout", "company"}  # not behind the door, or only with a POST; tested in test_login
 READ = {
@@ -25,6 +26,8 @@ READ = {
     "settlements": MONEY,
     "upload": {FINANCE, ADMIN},
     "jobs": {FINANCE, ADMIN, VIEWER, OPS},
+    "runs": FEEDS,
+    "connections": FEEDS,
     "journals": MONEY,
     "exports": MONEY,
     "close": MONEY,
@@ -67,6 +70,8 @@ OF_ONE = {
     "order_settings": EVERYBODY,
     "check": EVERYBODY,
     "signed_check": EVERYBODY,
+    "run": FEEDS,
+    "connection": FEEDS,
     "close_month": MONEY,
     "one_person": MONEY,
     "import": {ECOMMERCE, ADMIN},
@@ -79,11 +84,13 @@ WRITTEN = {
     "act",
     "case_move",
     "check_do",
+    "connection_check",
     "held_legs_do",
     "import_do",
     "job_move",
     "listing_do",
     "rule_do",
+    "run_do",
     "void",
     "withdraw",
 }
@@ -110,6 +117,8 @@ def address_of(name: str, company: Company) -> str:
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
         "order": lambda: [company.order.pk],
         "order_settings": lambda: [company.entity.pk],
+        "run": lambda: [company.run.pk],
+        "connection": lambda: [company.run.source.connection_id],
         "check": lambda: [company.entity.pk, "rejected-orders"],
         "signed_check": lambda: [company.signed_check.pk],
         "listing": lambda: [company.listing.pk],

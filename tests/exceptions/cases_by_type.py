@@ -7,6 +7,7 @@ exactly one live case of the type, the second none.
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
 
@@ -15,7 +16,8 @@ from apps.catalog.operations import keep_mapping, map_sku
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
-from apps.integrations.models import Command, Connection, Job, JobState, Source
+from apps.integrations.models import Command, Connection, Job, JobState, Source, SyncRun, UnreadableRecord
+from apps.integrations.rules import Failure, verdict
 from apps.inventory.models import Buffer
 from apps.inventory.operations import remove_buffer, set_buffer
 from apps.ledger.models import Account, TaxClass, TaxRule
@@ -329,8 +331,71 @@ def _one_of_them_kept(entity: Entity) -> None:
     keep_mapping(listing=listing, reason="As picked", actor=mapper)
 
 
+def _source(entity: Entity) -> Source:
+    place = ConnectionFactory(entity=entity, kind=Connection.Kind.AMAZON)
+    return Source.objects.create(connection=place, feed="amazon.orders", every=timedelta(minutes=15))
+
+
+def _ended(source: Source, kind: str = "", **said: Any) -> None:
+    """A run as it ends, without a verdict or with the one that this failure gets."""
+    job = Job.objects.create(kind="integrations.sync", entity=source.connection.entity, state=JobState.DONE)
+    run = SyncRun(source=source, job=job, ended_at=timezone.now())
+    if kind:
+        failure = Failure(kind=kind, words="It answered so.", at=run.ended_at, operation="searchOrders", **said)
+        run.verdict, run.evidence = verdict(failure), failure.as_json()
+    run.save()
+
+
+def _worked(entity: Entity) -> None:
+    _ended(Source.objects.get(connection__entity=entity))
+
+
+def _quiet(entity: Entity) -> None:
+    _source(entity)
+    Source.objects.filter(connection__entity=entity).update(watched_from=timezone.now() - timedelta(days=3))
+
+
+def _proven(entity: Entity) -> None:
+    Source.objects.filter(connection__entity=entity).update(proven_at=timezone.now())
+
+
+def _refused_call(entity: Entity) -> None:
+    _ended(_source(entity), "permanent", status=400)
+
+
+def _throttled(entity: Entity) -> None:
+    _ended(_source(entity), "transient", status=429, attempts=8)
+
+
+def _unavailable(entity: Entity) -> None:
+    _ended(_source(entity), "transient", status=None, attempts=8)
+
+
+def _consent_withdrawn(entity: Entity) -> None:
+    source = _source(entity)
+    Connection.objects.filter(pk=source.connection_id).update(revoked_at=timezone.now())
+
+
+def _consent_given(entity: Entity) -> None:
+    Connection.objects.filter(entity=entity).update(revoked_at=None)
+
+
+def _unreadable_record(entity: Entity) -> None:
+    raw = {"orderId": "202-1", "buyer": {"buyerName": "Ann"}}
+    UnreadableRecord.objects.create(source=_source(entity), key="202-1", raw=raw, words="createdTime: expected a time")
+
+
+def _record_read(entity: Entity) -> None:
+    UnreadableRecord.objects.filter(source__connection__entity=entity).update(read_at=timezone.now())
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
+    "api.throttled": (_throttled, _worked),
+    "api.unavailable": (_unavailable, _worked),
+    "connection.unauthorised": (_consent_withdrawn, _consent_given),
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
+    "feed.failing": (_refused_call, _worked),
+    "feed.stale": (_quiet, _proven),
     "file.layout-unknown": (_unreadable, _corrected),
     "job.stuck": (_job_stuck, _job_runs_again),
     "ledger.account-missing": (_account_closed, _its_rules_moved),
@@ -342,6 +407,7 @@ OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], N
     "order.rejected": (_refused_by_the_warehouse, _sent_again),
     "sku.ambiguous": (_two_items_for_one_sku, _one_of_them_kept),
     "sku.unmapped": (_waits_for_a_mapping, _mapped),
+    "record.unreadable": (_unreadable_record, _record_read),
     "settlement.changed": (_changed, _version_chosen),
     "settlement.column-unknown": (_extra_column, _column_accepted),
     "settlement.order-unknown": (_settled_and_not_here, _came_after_all),

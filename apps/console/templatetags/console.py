@@ -1,6 +1,6 @@
 """The words of words.py as template filters, in the zone that the request is shown in, and the frame around a page."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from apps.console import frame, words
 from apps.core import money
 from apps.core.models import User
 from apps.exceptions.models import Case
+from apps.integrations import words as spans
 
 register = template.Library()
 register.simple_tag(frame.frame, takes_context=True, name="frame")
@@ -113,6 +114,11 @@ def time_left(due: datetime) -> str:
 @register.filter
 def nearness(due: datetime) -> str:
     return words.nearness(due, timezone.now())
+
+
+@register.filter
+def span(length: timedelta) -> str:
+    return spans.span(length)
 
 
 @register.filter

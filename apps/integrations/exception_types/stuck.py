@@ -1,7 +1,7 @@
 """job.stuck: work whose worker went silent again and again."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.integrations import jobs, operations
 from apps.integrations.models import Attempt, Job, JobState
+from apps.integrations.words import instant
 
 ATTEMPTS_SHOWN = 10
 
@@ -41,18 +42,14 @@ def _facts(job: Job) -> dict[str, Any]:
             {
                 "number": attempt.number,
                 "runner": attempt.runner,
-                "started": _instant(attempt.started_at),
-                "ended": _instant(attempt.ended_at),
+                "started": instant(attempt.started_at),
+                "ended": instant(attempt.ended_at),
                 "outcome": attempt.get_outcome_display(),
                 "error": attempt.error,
             }
             for attempt in job.newest_first[:ATTEMPTS_SHOWN]
         ],
     }
-
-
-def _instant(moment: datetime | None) -> str:
-    return f"{moment.astimezone(UTC):%-d %b %Y %H:%M:%S}" if moment else ""
 
 
 def headline(case: Case) -> str:

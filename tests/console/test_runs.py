@@ -1,0 +1,249 @@
+"""The screens of connections and sync runs: what they find, who may do what, and that no secret comes back."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.core.models import AuditEntry
+from apps.core.permissions import Role
+from apps.integrations import jobs, operations, runs
+from apps.integrations.connectors import CONNECTORS
+from apps.integrations.contract import PermanentError, TransientError
+from apps.integrations.credentials import open_sealed
+from apps.integrations.feeds import FEEDS
+from apps.integrations.models import Connection, Job, JobState, Source, SyncRun
+from tests.console.conftest import signed_in
+from tests.console.pages import Page
+from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.integrations.things import EVERY, FEED, QUIET_AFTER, Outside, evidence, feed, revoked
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECRETS = {"client_id": "amzn1.app.4711", "client_secret": "s3cret-one", "refresh_token": "Atzr|s3cret-two"}
+
+
+@pytest.fixture
+def outside(monkeypatch) -> Outside:
+    system = Outside()
+    monkeypatch.setitem(FEEDS, FEED, feed())
+    monkeypatch.setitem(CONNECTORS, Connection.Kind.AMAZON, system)
+    return system
+
+
+@pytest.fixture
+def source(outside) -> Source:
+    place = ConnectionFactory(entity=EntityFactory(name="Brackenfold"), name="Northbay", kind=Connection.Kind.AMAZON)
+    return Source.objects.create(connection=place, feed=FEED, every=EVERY)
+
+
+def client(source: Source, role: Role) -> Client:
+    return signed_in(person(role, source.connection.entity, name=f"{role.label} person"))
+
+
+def text(response) -> str:
+    return " ".join(response.content.decode().split())
+
+
+def state(source: Source) -> str:
+    return text(client(source, Role.VIEWER).get(reverse("runs"))).split('data-l="State">')[1].split("</span>")[0]
+
+
+class TestEveryFeed:
+    def test_it_is_good_only_with_proof_of_data(self, source, outside):
+        assert state(source).endswith(">New")
+        runs.run_here(source)
+        assert state(source).endswith(">Good")
+        Source.objects.update(
+            proven_at=timezone.now() - QUIET_AFTER * 2, watched_from=timezone.now() - timedelta(days=1)
+        )
+        assert state(source).endswith(">Quiet")
+
+    def test_it_says_what_goes_on(self, source, outside):
+        admin = person(Role.ADMIN, source.connection.entity)
+        outside.fail([TransientError(evidence())])
+        run = runs.run_here(source)
+        assert state(source).endswith(">Retrying")
+        operations.stop(job=run.job, actor=admin)
+        outside.fail([PermanentError(evidence(400))])
+        runs.run_here(source)
+        assert state(source).endswith(">Failing")
+        operations.pause(source=source, paused=True, actor=admin)
+        assert state(source).endswith(">Paused")
+        operations.pause(source=source, paused=False, actor=admin)
+        outside.fail([revoked()])
+        runs.run_here(source)
+        assert state(source).endswith(">Revoked")
+
+    def test_the_heading_is_the_finding(self, source, outside):
+        page = client(source, Role.OPS)
+        assert Page(page.get(reverse("runs"))).heading == "0 of 1 feed prove that data comes"
+        outside.fail([TransientError(evidence())])
+        run = runs.run_here(source)
+        assert Page(page.get(reverse("runs"))).heading == "1 is retried for you"
+        page.post(reverse("run_do", args=[run.pk, "try-now"]))
+        jobs.run_here(Job.objects.get(pk=run.job_id))
+        assert Page(page.get(reverse("runs"))).heading == "Every feed proves that it brings data"
+        outside.fail([PermanentError(evidence(400, operation="other"))])
+        runs.run_here(source)
+        assert Page(page.get(reverse("runs"))).heading == "1 feed needs you"
+
+    def test_what_is_under_way_refreshes_by_itself(self, source):
+        run = runs.pull(source)
+        part = client(source, Role.OPS).get(reverse("runs"), headers={"HX-Request": "true"})
+        assert 'hx-trigger="every 2s"' in text(part) and "<h1" not in text(part)
+        assert reverse("run", args=[run.pk]) in text(part)
+
+
+class TestOneRun:
+    def test_it_says_what_it_saw(self, source, outside):
+        outside.pages[0]["b"] = None
+        run = runs.run_here(source)
+        page = client(source, Role.VIEWER).get(reverse("run", args=[run.pk]))
+        assert Page(page).heading == "Things: 3 records, 2 new and 1 unreadable"
+        assert "Fetch again" not in text(page)
+
+    def test_a_verdict_stands_with_its_evidence(self, source, outside):
+        outside.fail([None, TransientError(evidence())])
+        run = runs.run_here(source)
+        body = text(client(source, Role.OPS).get(reverse("run", args=[run.pk])))
+        assert "waits for its next try" in body
+        assert "getThings answered 503 at" in body and "request id b7e1-40fd" in body
+        assert '<li class="against"><span>No other call failed in the minute before it.' in body
+        assert "Transient" in body and "1 of 8" in body
+
+    def test_ops_try_it_now_and_fetch_again(self, source, outside):
+        page = client(source, Role.OPS)
+        outside.fail([TransientError(evidence())])
+        run = runs.run_here(source)
+        page.post(reverse("run_do", args=[run.pk, "try-now"]))
+        run.job.refresh_from_db()
+        assert run.job.not_before <= timezone.now()
+        jobs.run_here(run.job)
+        answer = page.post(reverse("run_do", args=[run.pk, "fetch"]))
+        newer = SyncRun.objects.latest("pk")
+        assert answer["Location"] == reverse("run", args=[newer.pk])
+        assert newer != run
+        assert page.post(reverse("run_do", args=[run.pk, "other"])).status_code == 404
+
+    def test_who_only_reads_cannot(self, source):
+        run = runs.pull(source)
+        for role in (Role.VIEWER, Role.FINANCE):
+            assert client(source, role).post(reverse("run_do", args=[run.pk, "stop"])).status_code == 403
+        run.job.refresh_from_db()
+        assert run.job.state == JobState.WAITING
+
+
+class TestConnections:
+    @pytest.fixture(autouse=True)
+    def sandbox_address(self, settings):
+        settings.SANDBOX_URL = "http://127.0.0.1:9"
+
+    def asked(self, source: Source, **values) -> dict:
+        entity = source.connection.entity_id
+        return {"entity": entity, "name": "Europe", "region": "sandbox", "account": "A2X", "digest": "", **SECRETS, **values}
+
+    def test_an_admin_adds_an_account_and_it_is_checked(self, source, outside):
+        admin = client(source, Role.ADMIN)
+        answer = admin.post(reverse("connections"), self.asked(source))
+        added = Connection.objects.get(name="Europe")
+        assert answer["Location"] == reverse("connection", args=[added.pk])
+        assert open_sealed(added) == SECRETS
+        check = Job.objects.get(kind="integrations.check")
+        assert "Asking" in text(admin.get(answer["Location"]))
+        jobs.run_here(check)
+        body = text(admin.get(answer["Location"]))
+        assert "Northbay sells in 2 marketplaces." in body and "It sells in United Kingdom." in body
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [
+            ({"refresh_token": ""}, "Enter the refresh token."),
+            ({"name": "Northbay"}, "has a connection called Northbay already"),
+            ({"region": "EU"}, "Choose the marketplaces"),
+            ({"region": "MOON"}, "MOON is not one of the available choices"),
+        ],
+    )
+    def test_what_is_wrong_is_said_beside_its_field_and_secrets_are_not_repeated(self, source, wrong, words):
+        answer = client(source, Role.ADMIN).post(reverse("connections"), self.asked(source, **wrong))
+        assert answer.status_code == 422
+        assert words in text(answer)
+        assert not any(secret in text(answer) for secret in SECRETS.values())
+        assert Connection.objects.count() == 1
+
+    def test_only_admins_of_the_company_add_one(self, source):
+        assert client(source, Role.OPS).post(reverse("connections"), self.asked(source)).status_code == 403
+        elsewhere = signed_in(person(Role.ADMIN, EntityFactory()))
+        assert elsewhere.post(reverse("connections"), self.asked(source)).status_code == 422
+        assert Connection.objects.count() == 1
+
+    def test_credentials_are_replaced_in_one_post_and_never_shown(self, source, outside):
+        admin, address = client(source, Role.ADMIN), reverse("connection", args=[source.connection_id])
+        page = admin.get(f"{address}?do=credentials")
+        (digest,) = [part.split('"')[0] for part in text(page).split('name="digest" value="')[1:]]
+        answer = admin.post(f"{address}?do=credentials", SECRETS | {"digest": digest})
+        assert answer.status_code == 302
+        assert open_sealed(source.connection) == SECRETS
+        told = text(admin.get(address)) + json.dumps(list(AuditEntry.objects.values("before", "after", "reason")))
+        assert not any(secret in told for secret in SECRETS.values())
+        missing = admin.post(f"{address}?do=credentials", {**SECRETS, "client_id": "", "digest": digest})
+        assert missing.status_code == 422
+        assert not any(secret in text(missing) for secret in SECRETS.values())
+
+    def test_a_schedule_is_changed_after_a_preview(self, source):
+        admin, address = client(source, Role.ADMIN), reverse("connection", args=[source.connection_id])
+        asked = {"feed": source.pk, "minutes": "120", "reason": "Peak is over"}
+        preview = admin.post(f"{address}?do=schedule", asked | {"preview": "1"})
+        assert "Pull it every 2 hours" in text(preview)
+        assert "longer than the 1 hour after which it counts as quiet" in text(preview)
+        (digest,) = [part.split('"')[0] for part in text(preview).split('name="digest" value="')[1:]]
+        admin.post(f"{address}?do=schedule", asked | {"digest": digest})
+        source.refresh_from_db()
+        assert source.every == timedelta(hours=2)
+
+    def test_a_feed_is_paused_and_goes_on(self, source):
+        admin, address = client(source, Role.ADMIN), reverse("connection", args=[source.connection_id])
+        for deed, paused in (("pause", True), ("resume", False)):
+            page = text(admin.get(f"{address}?do={deed}"))
+            (digest,) = [part.split('"')[0] for part in page.split('name="digest" value="')[1:]]
+            asked = {"feed": source.pk, "reason": "Stock count", "digest": digest}
+            assert admin.post(f"{address}?do={deed}", asked).status_code == 302
+            source.refresh_from_db()
+            assert source.paused is paused
+
+    def test_others_read_it_and_are_told_who_changes_it(self, source):
+        body = text(client(source, Role.VIEWER).get(reverse("connection", args=[source.connection_id])))
+        assert "Your role cannot connect systems or change their schedules." in body
+        address = reverse("connection", args=[source.connection_id])
+        assert client(source, Role.OPS).post(f"{address}?do=pause", {"feed": source.pk}).status_code == 403
+        assert client(source, Role.VIEWER).post(reverse("connection_check", args=[source.connection_id])).status_code == 403
+
+
+def test_what_needs_somebody_stands_in_the_queue_with_its_evidence(source, outside):
+    ops = client(source, Role.OPS)
+    outside.fail([revoked()])
+    runs.run_here(source)
+    body = text(ops.get(reverse("queue", args=["ops"])))
+    assert "Northbay is not let in any more: 1 feed stands still" in body
+
+
+@pytest.mark.parametrize("name", ["runs", "connections"])
+def test_as_many_queries_for_50_as_for_one(name, source, outside):
+    def make() -> None:
+        place = ConnectionFactory(entity=source.connection.entity, kind=Connection.Kind.AMAZON)
+        runs.pull(Source.objects.create(connection=place, feed=FEED, every=EVERY))
+
+    page = client(source, Role.ADMIN)
+    make()
+    with CaptureQueriesContext(database) as one:
+        assert page.get(reverse(name)).status_code == 200
+    for _ in range(49):
+        make()
+    with CaptureQueriesContext(database) as fifty:
+        assert page.get(reverse(name)).status_code == 200
+    assert len(fifty) == len(one), [query["sql"] for query in fifty]
