@@ -31,6 +31,8 @@ from apps.console import (
     search,
     settlements,
     start,
+    stock,
+    stock_listing,
     ticked,
     tieout,
     upload,
@@ -103,5 +105,8 @@ urlpatterns = [
     path("imports/<int:pk>/", one_import.one_import, name="import"),
     path("imports/<int:pk>/errors.<str:format>", one_import.import_errors, name="import_errors"),
     path("imports/<int:pk>/<str:name>/", one_import.import_do, name="import_do"),
+    path("stock/", stock.stock, name="stock"),
+    path("stock/<int:pk>/", stock_listing.stock_listing, name="stock_listing"),
+    path("stock/<int:pk>/<str:name>/", stock_listing.stock_listing_do, name="stock_listing_do"),
     path("audit/", audit.audit, name="audit"),
 ]

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.core.models import User
-from apps.core.permissions import IMPORT_SHEETS, READ_MONEY, READ_ORDERS, READ_RUNS, RUN_JOBS, Role, Team
+from apps.core.permissions import IMPORT_SHEETS, READ_MONEY, READ_ORDERS, READ_RUNS, READ_STOCK, RUN_JOBS, Role, Team
 from apps.exceptions.models import State, Tally
 from apps.integrations.runs import KIND as SYNC
 
@@ -44,8 +44,11 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
                 ],
             )
         )
+    held = [Place("At Amazon", reverse("stock"))] if user.may_anywhere(READ_STOCK) else []
     if user.may_anywhere(READ_ORDERS):
-        groups.append(("Stock", [Place("Mappings", reverse("listings"), also=reverse("items"))]))
+        held.append(Place("Mappings", reverse("listings"), also=reverse("items")))
+    groups.append(("Stock", held))
+    if user.may_anywhere(READ_ORDERS):
         groups.append(("Orders", [Place("Orders", reverse("orders"))]))
     system = [Place("Audit", reverse("audit"))]
     if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):

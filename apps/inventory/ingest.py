@@ -57,45 +57,51 @@ class Odd(ValueError):
 
 def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
     """Write a page into the running snapshots; a page with `asked_at` is the last one of its scan and completes them."""
-    stored, read = Stored(), {}
+    stored, read, legible = Stored(), {}, set()
     for record in page.records:
         try:
-            key, level = _key(record), _level(record.data)
-            read[key] = _text(record.data, "asin"), _title(record.data), level
+            key = _key(record)
+            read.setdefault(key, ("", "", Level()))  # there, with figures that nobody knows, until they can be read
+            read[key] = _text(record.data, "asin"), _title(record.data), _level(record.data)
+            legible.add(key)
         except Odd as odd:
             stored.unreadable.append(Unreadable(key=record.key, raw=record.data, words=str(odd)))
     snapshots = _snapshots(source, {marketplace for marketplace, _ in read}, whole=page.asked_at is not None)
     if counts := {key: said for key, said in read.items() if key[0] in snapshots}:
-        _write(source.connection, snapshots, counts, stored)
-    stored.unchanged += len(page.records) - len(stored.unreadable) - len(counts)  # twice on the page, or in no snapshot
+        _write(source.connection, snapshots, counts, legible, stored)
+    stored.unchanged += len(page.records) - stored.seen  # twice on the page, or in no snapshot
     if page.asked_at is not None:
         _complete(snapshots)
     return stored
 
 
 def _write(
-    place: Connection, snapshots: dict[str, Snapshot], read: dict[Key, tuple[str, str, Level]], stored: Stored
+    place: Connection,
+    snapshots: dict[str, Snapshot],
+    read: dict[Key, tuple[str, str, Level]],
+    legible: set[Key],
+    stored: Stored,
 ) -> None:
-    """One statement for the page's levels; the counts compare them with what counts until now."""
+    """One statement for the page's levels; those that could be read are compared with what counts until now."""
     listings = listings_for(place, [(*key, asin, title) for key, (asin, title, _) in read.items()])
     counted = Level.objects.filter(snapshot__current=True, listing__in=listings.values())
     was = {listing: figures for listing, *figures in counted.values_list("listing_id", *WRITTEN)}
-    levels = []
-    for (marketplace, sku), (_, _, level) in read.items():
-        level.snapshot, level.listing_id = snapshots[marketplace], listings[marketplace, sku]
-        levels.append(level)
-    Level.objects.bulk_create(
-        levels, update_conflicts=True, unique_fields=["snapshot", "listing"], update_fields=list(WRITTEN)
-    )
-    _name_units(levels)
-    for level in levels:
+    for key, (_, _, level) in read.items():
+        level.snapshot, level.listing_id = snapshots[key[0]], listings[key]
         figures = [getattr(level, name) for name in WRITTEN]
+        if key not in legible:
+            continue
         if level.listing_id not in was:
             stored.added += 1
         elif was[level.listing_id] == figures:
             stored.unchanged += 1
         else:
             stored.changed += 1
+    levels = [level for _, _, level in read.values()]
+    Level.objects.bulk_create(
+        levels, update_conflicts=True, unique_fields=["snapshot", "listing"], update_fields=list(WRITTEN)
+    )
+    _name_units(levels)
 
 
 def _name_units(levels: list[Level]) -> None:

@@ -1,22 +1,24 @@
 """Stock as Amazon and the ERP say it is, snapshot by snapshot, and what is kept back of it."""
 
+from collections.abc import Iterable
 from dataclasses import fields
 from decimal import Decimal
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateRangeField, RangeOperators
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Ceil, Coalesce, Greatest, Now
 
 from apps.catalog.models import Channel, Item, Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_STOCK
 from apps.core.ranges import key_range
 from apps.integrations.models import Connection, SyncRun
-from apps.inventory.rules import Quantities
+from apps.inventory.rules import Margin, Quantities, Shown
 
 FEED = "amazon.fba-inventory"
+WHOLE = models.DecimalField(max_digits=18, decimal_places=2)
 
 
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
@@ -67,6 +69,25 @@ QUANTITIES = tuple(each.name for each in fields(Quantities) if each.name not in 
 """What the inventory API reports. The two others come with the inventory report alone."""
 
 
+class LevelQuerySet(models.QuerySet["Level"]):
+    def visible_to(self, user: User) -> "LevelQuerySet":
+        return self.filter(snapshot__connection__entity__in=user.entities_where(READ_STOCK))
+
+    def current(self) -> "LevelQuerySet":
+        return self.filter(snapshot__current=True)
+
+    def low(self) -> "LevelQuerySet":
+        """Those of which nothing is left to sell, once the buffer in force is kept back: rules.promise in SQL."""
+        held = Buffer.objects.in_force()
+        own = held.filter(listing=OuterRef("listing"))
+        general = held.filter(listing=None, entity=OuterRef("listing__connection__entity"))
+
+        def of(field: str) -> Coalesce:
+            return Coalesce(Subquery(own.values(field)[:1]), Subquery(general.values(field)[:1]), 0, output_field=WHOLE)
+
+        return self.filter(fulfillable__lte=Greatest(of("least"), Ceil(of("percent") * F("fulfillable") / 100)))
+
+
 class Level(models.Model):
     """What Amazon said of one listing in one snapshot. None is "not reported", never zero (domain.md 2.1)."""
 
@@ -98,6 +119,8 @@ class Level(models.Model):
     future_supply_buyable = models.PositiveIntegerField(null=True)
     last_updated = models.DateTimeField(null=True, help_text="When Amazon last changed any of them")
 
+    objects = LevelQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["snapshot", "listing"], name="one_level_per_listing")]
 
@@ -105,11 +128,31 @@ class Level(models.Model):
     def quantities(self) -> Quantities:
         return Quantities(**{name: getattr(self, name) for name in QUANTITIES})
 
+    @property
+    def shown(self) -> Shown:
+        return Shown(
+            connection=self.snapshot.connection_id,
+            listing=self.listing_id,
+            fnsku=self.fnsku,
+            quantities=self.quantities,
+        )
+
 
 class BufferQuerySet(models.QuerySet["Buffer"]):
     def in_force(self) -> "BufferQuerySet":
         """Those that no later one has replaced and nobody has removed."""
         return self.filter(period__endswith=None, period__isempty=False)
+
+    def over(self, listings: "Iterable[Listing]") -> "dict[int, Buffer]":
+        """{listing id: what is kept back of it}: its own, or else the company's."""
+        listings = list(listings)
+        entities = {listing.entity_id for listing in listings}
+        held = self.in_force().filter(Q(listing__in=listings) | Q(listing=None, entity__in=entities))
+        own, general = {}, {}
+        for buffer in held:
+            (own if buffer.listing_id else general)[buffer.listing_id or buffer.entity_id] = buffer
+        found = {listing.pk: own.get(listing.pk) or general.get(listing.entity_id) for listing in listings}
+        return {listing: buffer for listing, buffer in found.items() if buffer}
 
 
 class Buffer(models.Model):
@@ -149,13 +192,17 @@ class Buffer(models.Model):
     def __str__(self) -> str:
         parts = [f"at least {self.least}"] if self.least else []
         parts += [f"{self.percent.normalize():f} %"] if self.percent else []
-        return " and ".join(parts) or "nothing kept back"
+        return " and ".join(parts) or "nothing"
+
+    @property
+    def margin(self) -> Margin:
+        return Margin(least=self.least, percent=self.percent)
 
 
 class ErpStockQuerySet(models.QuerySet["ErpStock"]):
-    def newest(self, entity: Entity | int) -> "ErpStockQuerySet":
-        """What counts now: of each item and node the latest count."""
-        ordered = self.filter(entity=entity).order_by("item_id", "node", "-as_of", "-id")
+    def newest(self, *entities: Entity) -> "ErpStockQuerySet":
+        """What counts now: of each item and node of these companies the latest count."""
+        ordered = self.filter(entity__in=entities).order_by("item_id", "node", "-as_of", "-id")
         return ordered.distinct("item_id", "node")
 
 

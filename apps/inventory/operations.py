@@ -33,10 +33,14 @@ def proposed_buffer(
         raise Refused("Expected 0 to 100 percent, with two decimals at most.", field="percent")
     if not reason.strip():
         raise Refused("Say why, for whoever audits this later.", field="reason")
+    channel = listing.channel if listing else ""
+    before = buffer_in_force(entity, listing)
+    if before and (before.least, before.percent, before.channel) == (least, percent, channel):
+        raise Refused(f"That is the buffer already: {before}.", code="no-change")
     return Buffer(
         entity=entity,
         listing=listing,
-        channel=listing.channel if listing else "",
+        channel=channel,
         least=least,
         percent=percent,
         period=DateRange(_today(entity), None),
@@ -59,10 +63,7 @@ def set_buffer(
     buffer = proposed_buffer(
         entity=entity, listing=listing, least=least, percent=percent, reason=reason, actor=actor
     )
-    before = buffer_in_force(entity, listing)
-    if before and (before.least, before.percent, before.channel) == (least, percent, buffer.channel):
-        raise Refused(f"That is the buffer already: {before}.", code="no-change")
-    if before:
+    if before := buffer_in_force(entity, listing):
         _end(before)
     buffer.save()
     _audit("buffer.set", buffer, before=_words(before), after=_words(buffer), reason=reason, actor=actor)

@@ -25,6 +25,7 @@ from apps.work.models import SignedCheck
 from apps.work.routines import ROUTINES, sign
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of
+from tests.inventory.scans import amazon, scan, summary
 from tests.orders.amazon import record
 from tests.orders.take import taken
 from tests.settlements.books import SHIPPED, settle
@@ -128,6 +129,15 @@ class Company:
             return found
         account = ConnectionFactory(entity=self.entity, kind=Connection.Kind.AMAZON, name=f"Amazon {self.entity.name}")
         return pull(Source.objects.create(connection=account, feed="amazon.orders", every=timedelta(minutes=15)))
+
+    @property
+    def stocked(self) -> Listing:
+        """A listing that Amazon has stock of, at the latest now."""
+        if found := Listing.objects.filter(connection__entity=self.entity).exclude(levels=None).first():
+            return found
+        place = amazon(self.entity, name=f"Amazon of {self.entity.name}")
+        scan(place, summary("BF-TRAY-OAK-40", 12))
+        return Listing.objects.get(connection=place)
 
     def client(self, role: Role) -> Client:
         return signed_in(self.people[role])

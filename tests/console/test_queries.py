@@ -16,6 +16,7 @@ from apps.core.models import AuditEntry, Entity
 from apps.core.permissions import Role
 from apps.exceptions.models import Case, State
 from apps.integrations.models import Connection, Job
+from apps.inventory.models import Buffer, ErpStock, Level, Snapshot
 from apps.ledger.approval import hash_of
 from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine, PeriodLock
 from apps.orders.models import Order
@@ -46,6 +47,7 @@ from tests.factories import (
     mapped,
     person,
 )
+from tests.inventory.scans import UK, amazon
 
 pytestmark = pytest.mark.django_db
 FACTS = {"file": "march.txt", "words": "Line 1 has no header.", "sha256": "00", "connection_id": 1}
@@ -210,6 +212,23 @@ def a_line(place: Connection) -> None:
     mapped(OrderItemFactory(order=order).listing, (ItemFactory(entity=place.entity), 2))
 
 
+def a_level(place: Connection) -> Level:
+    """A mapped listing with stock, a buffer of its own, and a count by the ERP that differs."""
+    at_amazon = Connection.objects.filter(entity=place.entity, kind="amazon-seller").first() or amazon(place.entity)
+    snapshot, _ = Snapshot.objects.get_or_create(
+        connection=at_amazon, marketplace=UK, current=True, defaults={"complete_at": timezone.now()}
+    )
+    listing, item = ListingFactory(connection=at_amazon), ItemFactory(entity=place.entity)
+    mapped(listing, (item, 2))
+    counted = {"node": "FBA-UK", "on_hand": 25, "as_of": timezone.now(), "source": "import:1"}
+    ErpStock.objects.create(entity=place.entity, item=item, **counted)
+    who = person(Role.ECOMMERCE, place.entity)
+    Buffer.objects.create(entity=place.entity, listing=listing, least=3, period=(date.today(), None), set_by=who)
+    return Level.objects.create(
+        snapshot=snapshot, listing=listing, fnsku="X00SHARED", fulfillable=3, reserved=1, unfulfillable=0
+    )
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
@@ -230,6 +249,9 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "orders": ("/orders/", a_held_order),
     "orders, late": ("/orders/?view=late", a_held_order),
     "order, lines": ("/orders/7/", a_line),
+    "stock": ("/stock/", a_level),
+    "stock, against the ERP": ("/stock/?show=drift", a_level),
+    "stock, low": ("/stock/?show=low", a_level),
 }
 
 
@@ -328,6 +350,29 @@ def test_lines_page_by_line_and_count_by_roll_up(client: Client, place: Connecti
     assert len(hundred) == len(rest)
     numbers = [words for page in (first, second) for words, href in page.links if "/lines/" in href]
     assert numbers == [str(n) for n in range(3, 153)]
+
+
+def test_a_listing_costs_as_many_queries_whatever_shows_the_same_units(client: Client, place: Connection):
+    address = reverse("stock_listing", args=[a_level(place).listing_id])
+    a_level(place)
+    with CaptureQueriesContext(database) as two:
+        assert client.get(address).status_code == 200
+    for _ in range(10):
+        a_level(place)
+    with CaptureQueriesContext(database) as twelve:
+        assert client.get(address).status_code == 200
+    assert len(two) == len(twelve), [query["sql"] for query in twelve]
+
+
+def test_stock_pages_by_sku_without_gaps_or_repeats(client: Client, place: Connection):
+    levels = [a_level(place) for _ in range(60)]
+    levels[3].listing.sku, levels[4].listing.sku = "A~B", "Zz"
+    for level in levels[3:5]:
+        level.listing.save()
+    first = Page(client.get("/stock/"))
+    second = Page(client.get("/stock/" + first.linked("Next 50")))
+    found = [words for page in (first, second) for words, href in page.links if href.startswith("/stock/") and href != "/stock/"]
+    assert sorted(found) == sorted(level.listing.sku for level in levels)
 
 
 def test_refused_files_cost_no_query_each(client: Client, place: Connection):

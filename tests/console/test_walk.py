@@ -40,6 +40,7 @@ READ = {
     "imports": {FINANCE, ECOMMERCE, ADMIN},
     "orders": EVERYBODY,
     "audit": EVERYBODY,
+    "stock": EVERYBODY,
 }
 QUEUES = {
     "finance": MONEY,
@@ -78,6 +79,7 @@ OF_ONE = {
     "import_errors": {ECOMMERCE, ADMIN},
     "import_export": {ECOMMERCE, ADMIN},
     "import_empty": {ECOMMERCE, ADMIN},
+    "stock_listing": EVERYBODY,
 }
 WRITTEN = {
     "account_do",
@@ -91,6 +93,7 @@ WRITTEN = {
     "listing_do",
     "rule_do",
     "run_do",
+    "stock_listing_do",
     "void",
     "withdraw",
 }
@@ -128,6 +131,7 @@ def address_of(name: str, company: Company) -> str:
         "import": lambda: [company.imported.pk],
         "import_errors": lambda: [company.imported.pk, "csv"],
         "batch_file": lambda: [company.batch.pk],
+        "stock_listing": lambda: [company.stocked.pk],
         "signature": lambda: [FeeSignature.objects.filter(entity=company.entity).first().pk],
     }[name]()
     return reverse(name, args=args)

@@ -183,6 +183,8 @@ def test_what_cannot_be_read_is_kept_raw_and_named_beside_the_others(broken, wor
     assert words in unreadable.words and unreadable.raw == {"sellerSku": "ODD"} | broken
     assert (stored.added, stored.seen) == (1, 2)
     assert current(place, "OAK").fulfillable == 10
+    for level in Level.objects.exclude(listing__sku="OAK"):  # there, and not known: neither gone nor zero
+        assert (level.listing.sku, level.fulfillable) == ("ODD", None)
 
 
 def test_a_record_that_is_read_again_goes_into_what_counts():

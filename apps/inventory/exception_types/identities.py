@@ -13,6 +13,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Source
+from apps.inventory.exception_types.pulling import PULL_AGAIN
 from apps.inventory.models import FEED, Level
 from apps.inventory.rules import IDENTITIES, Break, breaks
 from apps.inventory.words import name_of as named
@@ -80,7 +81,7 @@ IDENTITY_BREAK = register(ExceptionType(
     detect=broken_identities,
     headline=_headline,
     panel="cases/stock_identity.html",
-    actions=(),
+    actions=(PULL_AGAIN,),
     runbook=Runbook(
         impact="One of the figures is wrong, and nobody can tell which. What is sold comes from the pickable figure alone.",
         steps=(

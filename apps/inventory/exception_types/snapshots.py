@@ -12,6 +12,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Source
+from apps.inventory.exception_types.pulling import PULL_AGAIN
 from apps.inventory.models import FEED, Snapshot
 from apps.inventory.rules import stale_after
 
@@ -86,7 +87,7 @@ SNAPSHOT_STALE = register(ExceptionType(
     detect=stale_snapshots,
     headline=_headline,
     panel="cases/stock_stale.html",
-    actions=(),
+    actions=(PULL_AGAIN,),
     runbook=Runbook(
         impact="Nobody knows what can be picked now. What other channels sell may be gone at Amazon already.",
         steps=(
