@@ -36,7 +36,7 @@ WITH alike AS (
            + 20 * (starts_with(upper(item.code), %(stem)s) OR starts_with(%(stem)s, upper(item.code)))::int
            + (SELECT count(*) FROM unnest(%(words)s::text[]) word WHERE strpos(lower(item.title), word) > 0) AS worth
     FROM catalog_item item LEFT JOIN alike ON alike.item_id = item.id
-    WHERE item.entity_id = %(entity)s AND item.active
+    WHERE item.entity_id = %(entity)s AND item.active AND (%(item)s::bigint IS NULL OR item.id = %(item)s)
 )
 SELECT id, COALESCE(siblings, '[]')::text FROM weighed WHERE worth > 0 ORDER BY worth DESC, id LIMIT %(limit)s
 """
@@ -57,18 +57,19 @@ class Candidate:
 def suggest(
     listing: Listing,
     *,
+    item: Item | None = None,
     price: Decimal | None = None,
     currency: str = "",
     orders_of: Callable[[Collection[int]], dict[int, int]] = lambda listings: {},
 ) -> list[Candidate]:
-    """The items that the listing most likely is, the likeliest first.
+    """The items that the listing most likely is, the likeliest first; with an `item` only that one, if it is like it.
 
     `price` is what buyers paid for a unit; `orders_of` counts the orders of listings. Both come from who knows orders.
     """
     sold = Sold(
         sku=listing.sku, title=listing.title, ean=listing.ean, asin=listing.asin, price=price, currency=currency
     )
-    found = _alike(listing)
+    found = _alike(listing, item)
     counts = orders_of({pk for siblings in found.values() for pk, _, _ in siblings})
     items = Item.objects.in_bulk(found)
     weighed = []
@@ -80,7 +81,7 @@ def suggest(
     return sorted(weighed, key=lambda each: (-each.score, each.item.code))[:SHOWN]
 
 
-def _alike(listing: Listing) -> dict[int, list[tuple[int, str, str]]]:
+def _alike(listing: Listing, item: Item | None) -> dict[int, list[tuple[int, str, str]]]:
     """Item id -> (id, SKU, ASIN) of the like listings that are mapped to it."""
     wanted = {word.lower() for word in SPLIT.split(listing.title) if len(word) >= SHORTEST_WORD}
     with connection.cursor() as cursor:
@@ -89,6 +90,7 @@ def _alike(listing: Listing) -> dict[int, list[tuple[int, str, str]]]:
             {
                 "entity": listing.entity_id,
                 "listing": listing.pk,
+                "item": item.pk if item else None,
                 "ean": listing.ean,
                 "asin": listing.asin,
                 "stem": stem(listing.sku),

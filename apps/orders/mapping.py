@@ -23,6 +23,7 @@ from apps.catalog.operations import MOST_UNITS, Parts, Step, words_of
 from apps.catalog.suggestions import Candidate, suggest
 from apps.core.errors import Refused
 from apps.core.models import User
+from apps.core.money import ZERO
 from apps.exceptions.forms import refusal_beside_its_field
 from apps.exceptions.types import Plan, digest
 from apps.orders.models import OrderItem, Route
@@ -67,8 +68,9 @@ class Foreseen:
         return self.waits.orders - self.freed.orders
 
     @property
-    def unpriced(self) -> int:
-        return self.waits.unpriced
+    def earlier_value(self) -> dict[str, Decimal]:
+        freed = self.freed.value
+        return {currency: total - freed.get(currency, ZERO) for currency, total in self.waits.value.items()}
 
 
 def _since() -> forms.DateField:
@@ -125,8 +127,8 @@ class MapForm(forms.Form):
 
     def _because(self, item: Item) -> str:
         """What the person saw that speaks for the item, as the reason that is kept."""
-        reasons = next((each.reasons_for for each in self.candidates if each.item == item), [])
-        return "; ".join(reasons)[:REASON_LENGTH]
+        found = candidates_of(self.listing, item)
+        return "; ".join(found[0].reasons_for)[:REASON_LENGTH] if found else ""
 
 
 class BundleForm(forms.Form):
@@ -182,12 +184,12 @@ class ChangeForm(forms.Form):
         return cleaned
 
 
-def candidates_of(listing: Listing) -> list[Candidate]:
-    """What it may be, with what its orders and those of like listings say."""
+def candidates_of(listing: Listing, item: Item | None = None) -> list[Candidate]:
+    """What it may be, with what its orders and those of like listings say; with an `item`, what speaks for that one."""
     sold = OrderItem.objects.filter(listing=listing, price__gt=0, quantity__gt=0).order_by("-order__purchased_at")
     last = sold.values_list("price", "quantity", "order__currency").first()
     price, currency = (Decimal(last[0]) / last[1], last[2]) if last else (None, "")
-    return suggest(listing, price=price, currency=currency, orders_of=orders_of)
+    return suggest(listing, item=item, price=price, currency=currency, orders_of=orders_of)
 
 
 def orders_of(listings: Collection[int]) -> dict[int, int]:

@@ -50,7 +50,8 @@ class Waiting:
     """What waits for a listing's mapping, and what the mapping would do to it.
 
     `value` is what buyers pay, by currency; `unpriced` orders have no total yet. Of the orders, `ships` would go to the
-    warehouse, `records` to the ERP alone, and `still_held` wait for another SKU or for who ships them.
+    warehouse, `records` to the ERP alone, and `still_held` wait for another SKU or for who ships them; each
+    with its part of the value.
     """
 
     orders: int = 0
@@ -60,6 +61,9 @@ class Waiting:
     ships: int = 0
     records: int = 0
     still_held: int = 0
+    ship_value: dict[str, Decimal] = field(default_factory=dict)
+    record_value: dict[str, Decimal] = field(default_factory=dict)
+    held_value: dict[str, Decimal] = field(default_factory=dict)
     oldest: datetime | None = None
     ship_by: datetime | None = None
 
@@ -153,18 +157,28 @@ def waiting_for(listing: Listing, *, since: date | None = None) -> Waiting:
         rows = cursor.fetchall()
     if not rows:
         return Waiting()
-    currencies, orders, lines, totals, unpriced, ships, records, still_held, oldest, ship_by = zip(*rows, strict=True)
+    currencies, orders, lines, totals, unpriced, ships, records, still_held, *values, oldest, ship_by = zip(
+        *rows, strict=True
+    )
+    ship_value, record_value, held_value = (_by_currency(currencies, each) for each in values)
     return Waiting(
         orders=sum(orders),
         lines=sum(lines),
-        value={currency: total for currency, total in zip(currencies, totals, strict=True) if total is not None},
+        value=_by_currency(currencies, totals),
         unpriced=sum(unpriced),
         ships=sum(ships),
         records=sum(records),
         still_held=sum(still_held),
+        ship_value=ship_value,
+        record_value=record_value,
+        held_value=held_value,
         oldest=min(oldest),
         ship_by=min((instant for instant in ship_by if instant), default=None),
     )
+
+
+def _by_currency(currencies: Iterable[str], totals: Iterable[Decimal | None]) -> dict[str, Decimal]:
+    return {currency: total for currency, total in zip(currencies, totals, strict=True) if total is not None}
 
 
 def free(listing_ids: Iterable[int], *, entity: Entity, actor: User | None) -> Job:

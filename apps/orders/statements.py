@@ -91,6 +91,9 @@ WAITING = f"""
            count(*) FILTER (WHERE NOT another AND channel = 'MFN'),
            count(*) FILTER (WHERE NOT another AND channel = 'AFN'),
            count(*) FILTER (WHERE another OR channel = ''),
+           sum(total) FILTER (WHERE NOT another AND channel = 'MFN'),
+           sum(total) FILTER (WHERE NOT another AND channel = 'AFN'),
+           sum(total) FILTER (WHERE another OR channel = ''),
            min(purchased_at), min(ship_by)
     FROM waiting
     GROUP BY currency

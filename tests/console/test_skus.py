@@ -122,7 +122,8 @@ def test_the_case_names_what_waits_and_the_likeliest_item_is_ticked_with_its_rea
     assert f'value="{tray.pk}" checked' in response.content.decode()
     assert 'value="2026-11-11"' in response.content.decode()
     assert "Map to 10482 and release 2 orders" in words
-    assert "Held, another reason" in words
+    assert "Held, another reason Another SKU has no item, or nobody says who ships 1 £24.99" in words
+    assert "All that wait 3 lines 3 £74.97" in words
     assert not SkuMapping.objects.exists()
     assert case.due_at == Order.objects.earliest("ship_by").ship_by
 
