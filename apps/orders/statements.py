@@ -1,26 +1,27 @@
 """SQL that stores and routes orders in bulk. Rows come as one array a column; a day is the company's."""
 
 DAY = "(o.purchased_at AT TIME ZONE entity.zone)::date"
-UNMAPPED = f"""NOT EXISTS (
-        SELECT FROM catalog_skumapping mapping
-        WHERE mapping.listing_id = item.listing_id AND mapping.period @> {DAY})"""
+# IS TRUE keeps the planner from the index of periods, which finds the mappings of all listings on a day.
+IN_FORCE = f"mapping.listing_id = item.listing_id AND (mapping.period @> {DAY}) IS TRUE"
+UNMAPPED = f"NOT EXISTS (SELECT FROM catalog_skumapping mapping WHERE {IN_FORCE})"
 
 # Units of a line that its order's command is about: all of Amazon's own, of ours what has not been shipped yet.
 UNITS = "CASE o.channel WHEN 'MFN' THEN item.quantity - item.shipped ELSE item.quantity END"
 
 FACTS = f"""
-    SELECT o.id, o.on_amazon, o.channel, o.status, o.route, o.holds,
-           EXISTS (SELECT FROM orders_orderitem item
-                   WHERE item.order_id = o.id AND item.quantity > 0 AND {UNMAPPED}) AS unmapped,
-           EXISTS (SELECT FROM orders_orderitem item WHERE item.order_id = o.id AND item.quantity > 0) AS ordered,
-           EXISTS (SELECT FROM orders_orderitem item
-                   WHERE item.order_id = o.id AND item.quantity > item.shipped) AS unshipped,
-           EXISTS (SELECT FROM integrations_command command
-                   WHERE command.entity_id = o.entity_id AND command.key = o.route || ':' || o.id
-                         AND command.state = 'sent') AS sent,
+    SELECT o.id, o.on_amazon, o.channel, o.status, o.route, o.holds, lines.unmapped, lines.ordered, lines.unshipped,
+           o.route IN ('ship', 'record') AND EXISTS (
+               SELECT FROM integrations_command command
+               WHERE command.entity_id = o.entity_id AND command.key = o.route || ':' || o.id
+                     AND command.state = 'sent') AS sent,
            o.currency, o.total
     FROM orders_order o
     JOIN core_entity entity ON entity.id = o.entity_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(bool_or(item.quantity > 0 AND {UNMAPPED}), false) AS unmapped,
+               coalesce(bool_or(item.quantity > 0), false) AS ordered,
+               coalesce(bool_or(item.quantity > item.shipped), false) AS unshipped
+        FROM orders_orderitem item WHERE item.order_id = o.id) lines
     WHERE o.entity_id = %(entity)s AND o.id = ANY(%(orders)s)
     ORDER BY o.id
 """
@@ -57,7 +58,7 @@ COMMAND = f"""
     JOIN (VALUES ('ship', 'warehouse', 'ship-order'), ('record', 'erp', 'record-sale')) goes (route, target, kind)
         ON goes.route = o.route
     JOIN orders_orderitem item ON item.order_id = o.id AND {UNITS} > 0
-    JOIN catalog_skumapping mapping ON mapping.listing_id = item.listing_id AND mapping.period @> {DAY}
+    JOIN catalog_skumapping mapping ON {IN_FORCE}
     JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
     JOIN catalog_item goods ON goods.id = part.item_id
     WHERE o.id = ANY(%(orders)s)

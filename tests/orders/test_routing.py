@@ -7,10 +7,11 @@ from threading import Barrier
 
 import pytest
 from django.db import IntegrityError, connections, transaction
+from django.db.models.functions import Now
 
 from apps.integrations import jobs
-from apps.integrations.leases import LeaseLost, Progress
-from apps.integrations.models import Command, JobState
+from apps.integrations.leases import LEASE, LeaseLost, Progress
+from apps.integrations.models import Command, Job, JobState
 from apps.orders.models import Hold, Order, Route
 from apps.orders.routing import free, release, settle_orders, take_turn, waiting_for
 from tests.factories import ItemFactory, ListingFactory, OrderFactory, OrderItemFactory, mapped
@@ -256,3 +257,30 @@ def test_a_runner_that_lost_the_job_releases_nothing(listing, entity):
         release(job, Progress())
     assert commands() == []
     assert Order.objects.filter(route="held").count() == 2
+
+
+class KilledAfterABatch(Progress):
+    """The runner's end, as the worker's own: nothing after it runs."""
+
+    def say(self, words, done=None, total=None):
+        super().say(words, done, total)
+        if done:
+            raise SystemExit
+
+
+def test_what_a_killed_runner_released_stays_and_the_next_one_does_the_rest_once(listing, entity, monkeypatch):
+    monkeypatch.setattr("apps.orders.routing.BATCH", 2)
+    orders = held_orders(listing, 5)
+    mapped(listing, (ItemFactory(entity=entity), 1))
+    job = free([listing.pk], entity=entity, actor=None)
+    Job.objects.filter(pk=job.pk).update(
+        state=JobState.RUNNING, runner="host:1:a", lease_until=Now() + LEASE, attempts_made=1
+    )
+    job.refresh_from_db()
+    with pytest.raises(SystemExit):
+        release(job, KilledAfterABatch())
+    assert len(commands()) == 2
+    Job.objects.filter(pk=job.pk).update(state=JobState.WAITING, runner="", lease_until=None)
+    job.refresh_from_db()
+    assert jobs.run_here(job).result["released"] == 3
+    assert commands() == [(f"ship:{order.pk}", "waiting") for order in orders]
