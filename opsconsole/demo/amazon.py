@@ -3,6 +3,9 @@
 from django.conf import settings
 
 from apps.core.models import Entity, User
+from apps.imports.models import Import, Mode
+from apps.imports.operations import begin_apply, take_file
+from apps.integrations import jobs
 from apps.integrations.models import Connection, Source
 from apps.integrations.operations import connect
 from apps.integrations.regions import SANDBOX, regions
@@ -17,19 +20,37 @@ CREDENTIALS = {  # the stand-in's own, no secret of anybody's
 }
 
 
+SHEETS = (("items", "items.csv"), ("sku-mappings", "sku_mappings.csv"))
+FOLDER = settings.BASE_DIR / "fixtures" / "demo"
+
+
 def connect_amazon(entity: Entity, *, ian: User) -> None:
-    """Where a stand-in is to be had: `make run` starts one, other programs may have none."""
-    if not settings.SANDBOX_URL or Connection.objects.filter(entity=entity, name=NAME).exists():
+    """Where a stand-in is to be had: `make run` starts one. The SKUs that were listed last are in no sheet."""
+    if not settings.SANDBOX_URL:
         return
-    connect(
-        entity=entity,
-        name=NAME,
-        kind=Connection.Kind.AMAZON,
-        region=SANDBOX,
-        account=SELLER,
-        credentials=CREDENTIALS,
-        actor=ian,
-    )
+    if not Connection.objects.filter(entity=entity, name=NAME).exists():
+        connect(
+            entity=entity,
+            name=NAME,
+            kind=Connection.Kind.AMAZON,
+            region=SANDBOX,
+            account=SELLER,
+            credentials=CREDENTIALS,
+            actor=ian,
+        )
+    for sheet, name in SHEETS:
+        if not Import.objects.filter(entity=entity, sheet=sheet).exists():
+            _import(entity, sheet, name, ian)
+
+
+def _import(entity: Entity, sheet: str, name: str, actor: User) -> None:
+    """As an admin does it: the dry run first, then its good rows."""
+    with (FOLDER / name).open("rb") as file:
+        row = take_file(entity=entity, sheet=sheet, mode=Mode.ALL, name=name, chunks=[file.read()], actor=actor)
+    jobs.run_here(row.job)
+    row.refresh_from_db()
+    row = begin_apply(row=row, digest=row.digest, keep_conflicts=False, actor=actor)
+    jobs.run_here(row.job)
 
 
 def move() -> None:
