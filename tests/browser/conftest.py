@@ -18,6 +18,9 @@ from django.core.management import call_command
 from django.test import override_settings
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from apps.core.models import Entity
+from opsconsole.demo.amazon import pull_all
+from opsconsole.demo.people import BRACKENFOLD
 from opsconsole.demo.shots import add_newcomer
 from opsconsole.demo.tour import BROWSER_FLAGS, Login, signed_in
 from opsconsole.run import HOST, web
@@ -61,17 +64,18 @@ def newcomer(process_env) -> Login:
 
 
 @pytest.fixture
-def console(chromium, process_env) -> Iterator[str]:
-    """The console with the demo; its address."""
-    with override_settings(DEMO=True):
+def console(chromium, process_env, sandbox) -> Iterator[str]:
+    """The console with the demo, and with what Amazon's stand-in has brought; its address."""
+    with override_settings(DEMO=True, SANDBOX_URL=sandbox.url):
         call_command("load_demo")
+        pull_all(Entity.objects.get(name=BRACKENFOLD.name))
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "-m", *web(port).arguments],
         cwd=settings.BASE_DIR,
-        env=process_env | {"OPSCONSOLE_DEMO": "1"},
+        env=process_env | {"OPSCONSOLE_DEMO": "1", "OPSCONSOLE_SANDBOX_URL": sandbox.url},
         preexec_fn=die_with_parent,
     )
     try:
