@@ -96,7 +96,7 @@ def connect(
     """A new connection with its sealed credentials, a source for each feed of its kind, and their schedules.
 
     `region` is EU, NA, FE or, in the demo, "sandbox"; the sandbox sells in all of its marketplaces. `actor` None is the
-    program itself. Nothing is asked over the network here: see `check_connection`.
+    program itself. Nothing is asked over the network here: workers begin the first pulls.
     """
     if actor:
         check_may(actor, KEEP_CONNECTIONS, entity)
@@ -129,6 +129,7 @@ def connect(
         if feed.kind == kind:
             source = Source.objects.create(connection=connection, feed=feed.name, every=feed.every)
             schedules.keep(source)
+            runs.pull(source)  # the first one does not wait for the schedule
     return connection
 
 
