@@ -18,6 +18,7 @@ from opsconsole.embedded import ServerError
 from opsconsole.embedded.processes import wait_until
 from opsconsole.supervisor import Program, on_signals, say, supervise
 
+SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"  # people change when feeds are pulled
 HOST = "127.0.0.1"  # the demo's logins are no secret, so it answers to this machine alone
 
 
@@ -75,7 +76,7 @@ def background() -> list[Program]:
     return [
         _worker("files", "files,bulk"),
         _worker("quick", "sync,outbox,sweep"),
-        _celery("beat", "beat", "--scheduler=celery.beat.Scheduler", "--pidfile="),  # static: nothing to keep in a file
+        _celery("beat", "beat", f"--scheduler={SCHEDULER}", "--pidfile="),
     ]
 
 

@@ -23,9 +23,9 @@ class Failure:
     """One failed call and what else was seen then.
 
     `kind` is the connector's own verdict ("transient", "permanent", "config"), or "refused" where the domain could not take
-    what came, or "internal" for a fault of ours. `attempts` counts this run's failed calls, this one included; `beside` counts
-    other calls of the connection that failed in the minute before it, `elsewhere` those of other connections to the same
-    operation that ended alike; `worked_at` is when another run of the same source last worked.
+    what came, or "internal" for a fault of ours. `attempts` counts the run's tries that failed in a row, this one
+    included; `beside` counts other calls of the connection that failed in the minute before it, `elsewhere` those of other
+    connections to the same operation that ended alike; `worked_at` is when another run of the same source last worked.
     """
 
     kind: Literal["transient", "permanent", "config", "refused", "internal"]
@@ -93,7 +93,7 @@ def reasons(failure: Failure) -> list[Reason]:
     judged = verdict(failure)
     told = [Reason(_answer(failure))]
     if failure.kind == "transient":
-        told.append(Reason(f"It failed {_times(failure.attempts)} in this run; {MOST_TRIES} tries are made."))
+        told.append(Reason(f"It failed {_times(failure.attempts)} in a row; {MOST_TRIES} tries are made."))
     if failure.worked_at:
         clashes = failure.worked_near and failure.kind in ("permanent", "config")
         said = "The same call worked within that minute" if failure.worked_near else "The same call last worked"

@@ -141,7 +141,7 @@ def _check_authorised(connection: Connection) -> None:
 def _run(job: Job, progress: Progress) -> dict[str, Any]:
     run = SyncRun.objects.select_related("source__connection__entity").get(job=job)
     run.job = job
-    source = run.source
+    source, begun_at = run.source, run.source.cursor
     _open_again(run)
     try:
         _check_authorised(source.connection)
@@ -149,7 +149,7 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
         _pull_pages(run, feed, progress)
         feed.after(source)
     except ConnectorError as error:
-        _failed_call(run, error)
+        _failed_call(run, error, got_on=source.cursor != begun_at)
     except LeaseLost:
         raise
     except Refused as refused:
@@ -262,9 +262,11 @@ def _storable(raw: Any) -> Any:
     return _storable(str(raw))
 
 
-def _failed_call(run: SyncRun, error: ConnectorError) -> None:
-    """Keep the evidence, and end the run or put it off. Always raises."""
-    evidence = error.evidence
+def _failed_call(run: SyncRun, error: ConnectorError, *, got_on: bool) -> None:
+    """Keep the evidence, and end the run or put it off. Always raises. An attempt that got on with the feed, so that the
+    next one begins further on, is no futile one: the tries count anew.
+    """
+    evidence, futile = error.evidence, 0 if got_on else run.evidence.get("attempts", 0)
     failure = _failure(
         run,
         kind=_kind(error),
@@ -273,7 +275,7 @@ def _failed_call(run: SyncRun, error: ConnectorError) -> None:
         status=evidence.status,
         code=evidence.code,
         request_id=evidence.request_id,
-        attempts=run.evidence.get("attempts", 0) + 1,
+        attempts=futile + 1,
     )
     keep_fault(run.source.connection, error, run)
     if failure.kind == "transient" and not failure.exhausted:

@@ -8,10 +8,12 @@ from celery import Celery
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from apps.core.errors import Refused
-from apps.integrations import jobs
+from apps.core.errors import NotAllowed, Refused
+from apps.core.permissions import Role
+from apps.integrations import jobs, operations
 from apps.integrations.leases import LEASE, LeaseLost
 from apps.integrations.models import Attempt, Job, JobState
+from tests.factories import person
 from tests.integrations.threads import in_thread
 from tests.polling import eventually
 
@@ -315,3 +317,37 @@ def test_a_program_waits_for_a_worker_that_has_its_job(kind, messages, entity):
     eventually(lambda: Job.objects.get().state == JobState.RUNNING, "the worker to have it")
     in_thread(lambda: together.wait(timeout=20))
     assert jobs.run_here(job).result == {"by": RUNNER}
+
+
+def test_work_that_is_put_off_waits_for_its_time_and_keeps_its_words(kind, messages, entity):
+    tries = []
+
+    def work(job, progress):
+        progress.say("Asking", 3, 10)
+        tries.append(job.attempts_made)
+        if len(tries) == 1:
+            raise jobs.Later("It is closed until nine.", timedelta(hours=1))
+        return {"tries": len(tries)}
+
+    job = jobs.run_here(jobs.create(kind=kind(work), entity=entity))
+    assert (job.state, job.error, job.ended_at, jobs.put_off(job)) == (JobState.WAITING, "It is closed until nine.", None, True)
+    assert (job.progress_words, job.progress_done) == ("Asking", 3)
+    attempt = job.attempts.get()
+    assert (attempt.outcome, attempt.error) == ("failed", "It is closed until nine.")
+    assert attempt.ended_at
+    assert messages("files") == [job.pk]  # it comes when the time does
+    jobs.run(job.pk, RUNNER)
+    jobs.requeue_expired()
+    assert tries == [1]
+    job = jobs.run_here(operations.try_now(job=job, actor=person(Role.OPS, entity)))
+    assert (job.state, job.result, job.error) == (JobState.DONE, {"tries": 2}, "")
+    assert outcomes(job) == ["failed", "done"]
+
+
+def test_only_what_waits_for_its_time_is_hastened(kind, entity):
+    ops = person(Role.OPS, entity)
+    job = jobs.create(kind=kind(nothing), entity=entity)
+    with pytest.raises(Refused, match="waits for no next try"):
+        operations.try_now(job=job, actor=ops)
+    with pytest.raises(NotAllowed):
+        operations.try_now(job=job, actor=person(Role.FINANCE, entity))

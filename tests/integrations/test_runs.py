@@ -129,6 +129,14 @@ class TestFailures:
         assert run.evidence["attempts"] == MOST_TRIES
         assert run.job.error == "It answered 503. Tried 8 times."
 
+    def test_tries_count_anew_once_the_run_got_on(self, source, outside):
+        outside.fail([TransientError(evidence())] * 3 + [None, TransientError(evidence())])
+        run = runs.run_here(source)
+        for attempts in (1, 2, 3, 1):
+            assert run.evidence["attempts"] == attempts
+            run = retried(run)
+        assert run.job.state == JobState.DONE
+
     def test_permanent_ends_at_once_as_structural(self, source, outside):
         outside.fail([PermanentError(evidence(400, "InvalidInput"))])
         run = runs.run_here(source)

@@ -51,7 +51,7 @@ def test_evidence_is_told_for_and_against():
 def test_no_answer_is_said_so():
     said = [reason.words for reason in reasons(failure("transient", status=None, attempts=3))]
     assert said[0].startswith("getThings gave no answer at 12 Nov 09:42:07 UTC")
-    assert said[1] == f"It failed 3 times in this run; {MOST_TRIES} tries are made."
+    assert said[1] == f"It failed 3 times in a row; {MOST_TRIES} tries are made."
     assert said[2] == "No other call failed in the minute before it."
 
 

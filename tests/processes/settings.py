@@ -2,4 +2,4 @@
 
 from opsconsole.settings import *  # noqa: F403
 
-CELERY_INCLUDE = ["tests.processes.kinds"]
+CELERY_INCLUDE = ["tests.processes.kinds", "tests.processes.slow_feed"]

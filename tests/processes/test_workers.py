@@ -22,16 +22,13 @@ from apps.settlements.models import READ_FILE, RollUp, SettlementLine
 from tests.factories import ConnectionFactory, EntityFactory
 from tests.polling import eventually
 from tests.processes.kinds import BLINK, COPY, ROWS, SLEEP
+from tests.processes.watching import state, worker_group
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
 GENERATOR = Path(settings.BASE_DIR).parent / "shared" / "tools" / "make_settlement.py"
 ORDERS = 30_000  # some 175,000 lines: COPY takes long enough to be met
 CLAIMED_WITHIN = 30  # seconds after kill -9, as promised
-
-
-def state(job: Job) -> str:
-    return Job.objects.get(pk=job.pk).state
 
 
 def silent_job(entity: Entity) -> Job:
@@ -47,11 +44,6 @@ def silent_job(entity: Entity) -> Job:
     )
     Attempt.objects.create(job=job, number=1, runner=job.runner)
     return job
-
-
-def worker_group(job: Job) -> int:
-    """The process group of the worker that runs the job, read from the runner's name."""
-    return os.getpgid(int(Job.objects.get(pk=job.pk).runner.split(":")[1]))
 
 
 def copying(table: str) -> bool:
