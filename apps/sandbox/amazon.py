@@ -56,7 +56,7 @@ class Amazon:
             answer = as_json(refused.body, refused.status)
         answer.headers["x-amzn-RequestId"] = str(uuid.uuid4())
         if operation.rate and answer.status in (200, 400, 404):
-            answer.headers["x-amzn-RateLimit-Limit"] = str(operation.rate)
+            answer.headers["x-amzn-RateLimit-Limit"] = str(self.limits.rate_of(operation))
         self._note(operation, request, answer, mode)
         return answer
 

@@ -5,13 +5,14 @@ import os
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import httpx
 import pytest
 from sp_api.base import Client
 
 from apps.integrations.connectors import connector_of
-from apps.integrations.connectors.amazon import clients
+from apps.integrations.connectors.amazon import PULLS, allowance, clients
 from apps.integrations.contract import ConfigError
 from apps.integrations.credentials import seal
 from tests.factories import ConnectionFactory
@@ -153,3 +154,23 @@ def test_every_call_may_only_take_so_long(seller):
     assert timeout == clients.TIMEOUT
     assert None not in (timeout.connect, timeout.read, timeout.write, timeout.pool)
     assert timeout != httpx.Timeout(5)
+
+
+def test_workers_together_keep_to_the_rates_of_the_plans(sandbox, seller):
+    """The sandbox refuses what comes faster than Amazon's published plans allow."""
+    sandbox.limits(True)
+    session = session_of(seller)
+    with ThreadPoolExecutor(3) as pool:
+        scans = [pool.submit(list, PULLS[feed](session, seller, {})) for feed in ("amazon.fba-inventory", "amazon.listings") * 2]
+    assert all(scan.result()[-1].asked_at for scan in scans)
+    assert {line["status"] for line in sandbox.log()} == {200}
+
+
+def test_the_calls_of_a_burst_are_free_and_each_later_one_has_its_place():
+    """Steps of 100 s, which no slow machine uses up."""
+    waits = [allowance.take(f"test {uuid4()}", "slow", rate=0.01, burst=2) for _ in range(3)]
+    assert waits == [0, 0, 0]  # three accounts
+    account = f"test {uuid4()}"
+    first, second, third, fourth = (allowance.take(account, "slow", rate=0.01, burst=2) for _ in range(4))
+    assert first == second == 0 < third <= 100 < fourth <= 200
+    assert allowance.take(account, "another", rate=0.01, burst=2) == 0

@@ -51,7 +51,7 @@ class AmazonSeller:
         if lacks:
             raise _not_set_up(f"{connection.name} has no {' and no '.join(lacks)}. Enter them on its page.")
         return clients.session(
-            connection.pk,
+            name=str(connection.pk),
             endpoint=connection.endpoint,
             token_url=connection.token_url,
             **{name: values[name] for name in self.CREDENTIALS},

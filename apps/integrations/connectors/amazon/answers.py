@@ -26,13 +26,14 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One of Amazon's operations. `rate` is what its published plan allows, in calls per second.
+    """One of Amazon's operations. `rate` and `burst` are its published plan: calls per second, and how many at once.
 
     `holds` is the path to what every good answer has, and `kind` what that is.
     """
 
     name: str
     rate: float
+    burst: int
     holds: tuple[str, ...]
     kind: type = list
 
@@ -148,6 +149,15 @@ def no_answer(operation: str, error: httpx.RequestError) -> TransientError:
     return TransientError(Evidence(operation=operation, words=words, code=type(error).__name__))
 
 
+def named_rate(headers: Mapping[str, str]) -> float | None:
+    """The account's own rate of an operation, in calls per second, where Amazon names one."""
+    try:
+        rate = float(headers.get("x-amzn-ratelimit-limit", ""))
+    except ValueError:
+        return None
+    return rate if 1e-4 < rate < 1e6 else None
+
+
 def _quotable(text: str, secrets: Collection[str]) -> str:
     """A sentence of Amazon's that may be shown: one line, of a bearable length, without tokens and addresses."""
     for secret in secrets:
@@ -159,13 +169,7 @@ def _quotable(text: str, secrets: Collection[str]) -> str:
 def _pause(headers: Mapping[str, str], rate: float) -> timedelta:
     """How long until a call is allowed again: as Amazon says, else one call of the rate it names, else of its plan."""
     asked = _asked_pause(headers)
-    if asked is not None:
-        return asked
-    try:
-        named = float(headers.get("x-amzn-ratelimit-limit", ""))
-    except ValueError:
-        named = 0
-    return timedelta(seconds=1 / named if 1e-4 < named < 1e4 else 1 / rate)
+    return timedelta(seconds=1 / (named_rate(headers) or rate)) if asked is None else asked
 
 
 def _asked_pause(headers: Mapping[str, str]) -> timedelta | None:

@@ -26,7 +26,7 @@ from sp_api.auth import AccessTokenResponse
 from sp_api.base._transport_httpx import HttpxTransport
 from sp_api.base.credential_provider import FromCodeCredentialProvider
 
-from apps.integrations.connectors.amazon import answers
+from apps.integrations.connectors.amazon import allowance, answers
 from apps.integrations.connectors.amazon.answers import Answer, Operation
 from apps.integrations.contract import ConfigError, PermanentError
 
@@ -34,14 +34,17 @@ TIMEOUT = httpx.Timeout(30, connect=10)
 TOKEN_MARGIN = 60  # seconds: a token that ends during a call is no token
 LONGEST_TOKEN_LIFE = 3600
 SESSIONS_KEPT = 16
+PACED = 1  # calls per second: of a slower operation the next call is so far off that its run is put off instead
 
-# The rates are those of the published plans (amazon-api.md section 2).
-GET_ACCESS_TOKEN = Operation(name="getAccessToken", rate=1, holds=("access_token",), kind=str)
-SEARCH_ORDERS = Operation(name="searchOrders", rate=0.0056, holds=("orders",))
-GET_INVENTORY_SUMMARIES = Operation(name="getInventorySummaries", rate=2, holds=("payload", "inventorySummaries"))
-GET_REPORTS = Operation(name="getReports", rate=0.0222, holds=("reports",))
-GET_REPORT_DOCUMENT = Operation(name="getReportDocument", rate=0.0167, holds=("url",), kind=str)
-SEARCH_LISTINGS_ITEMS = Operation(name="searchListingsItems", rate=5, holds=("items",))
+# The plans as published (amazon-api.md section 2).
+GET_ACCESS_TOKEN = Operation(name="getAccessToken", rate=1, burst=1, holds=("access_token",), kind=str)
+SEARCH_ORDERS = Operation(name="searchOrders", rate=0.0056, burst=20, holds=("orders",))
+GET_INVENTORY_SUMMARIES = Operation(
+    name="getInventorySummaries", rate=2, burst=2, holds=("payload", "inventorySummaries")
+)
+GET_REPORTS = Operation(name="getReports", rate=0.0222, burst=10, holds=("reports",))
+GET_REPORT_DOCUMENT = Operation(name="getReportDocument", rate=0.0167, burst=15, holds=("url",), kind=str)
+SEARCH_LISTINGS_ITEMS = Operation(name="searchListingsItems", rate=5, burst=5, holds=("items",))
 
 
 class _Strict:
@@ -149,8 +152,13 @@ class Session:
     Threads may share it. Its connections close when nobody holds it any more.
     """
 
-    def __init__(self, *, endpoint: str, token_url: str, refresh_token: str, client_id: str, client_secret: str):
+    def __init__(
+        self, *, name: str, endpoint: str, token_url: str, refresh_token: str, client_id: str, client_secret: str
+    ):
+        """`name` is the account's, among all workers."""
         endpoint = endpoint.rstrip("/")
+        self._name = name
+        self._rates: dict[Operation, float] = {}
         # A proxy of the environment is for the way out, not for what answers on this machine.
         self.http = httpx.Client(verify=_certificates(), timeout=TIMEOUT, trust_env=not _is_loopback(endpoint))
         weakref.finalize(self, self.http.close)
@@ -179,23 +187,31 @@ class Session:
 
     def _answer(self, operation: Operation, parameters: dict[str, Any]) -> httpx.Response:
         client, method = METHODS[operation]
+        self._wait_for_allowance(operation)
         try:
             response = getattr(self._clients[client], method)(**parameters)
         except httpx.RequestError as error:
             raise answers.no_answer(operation.name, error) from None
         if not isinstance(response, httpx.Response):  # a new version that no longer calls what _Strict overrides
             raise TypeError("python-amazon-sp-api judges answers by itself again; see _Strict")
+        self._rates[operation] = answers.named_rate(response.headers) or operation.rate
         return response
+
+    def _wait_for_allowance(self, operation: Operation) -> None:
+        """Keep to the rate, for moments at most. One call of the burst is spared: on the way calls may catch up."""
+        rate = self._rates.get(operation, operation.rate)
+        if rate >= PACED:
+            time.sleep(allowance.take(self._name, operation.name, rate=rate, burst=max(1, operation.burst - 1)))
 
 
 @functools.lru_cache(maxsize=SESSIONS_KEPT)
-def _session(process: int, connection: int, **account: str) -> Session:
+def _session(process: int, **account: str) -> Session:
     return Session(**account)
 
 
-def session(connection: int, **account: str) -> Session:
-    """This process's session for a connection as it is now. Other credentials or addresses make another one."""
-    return _session(os.getpid(), connection, **account)
+def session(**account: str) -> Session:
+    """This process's session for an account as it is now. Other credentials or addresses make another one."""
+    return _session(os.getpid(), **account)
 
 
 def _built(client: type, endpoint: str, http: httpx.Client, tokens: Tokens, app: dict[str, str]):

@@ -22,7 +22,7 @@ from apps.integrations.models import Connection
 REPORT = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
 KEPT = timedelta(days=90) - timedelta(hours=1)  # Amazon keeps reports for 90 days and refuses to look further back
 OVERLAP = timedelta(days=7)  # a report is listed by when it was begun, and may be done much later
-DOCUMENT = Operation(name="a report document", rate=1, holds=())
+DOCUMENT = Operation(name="a report document", rate=1, burst=1, holds=())
 REFUSED_ADDRESS = (400, 401, 403)  # what the storage says to an address that has ended
 
 
