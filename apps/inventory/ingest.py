@@ -1,6 +1,6 @@
 """What Amazon holds, page by page: a full scan becomes a snapshot, which counts from the moment that it is complete."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,7 +71,7 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
         _write(source.connection, snapshots, counts, legible, stored)
     stored.unchanged += len(page.records) - stored.seen  # twice on the page, or in no snapshot
     if page.asked_at is not None:
-        _complete(snapshots)
+        _complete(source.connection, snapshots.values())
     return stored
 
 
@@ -140,13 +140,11 @@ def _snapshots(source: Source, marketplaces: set[str], *, whole: bool) -> dict[s
     return begun
 
 
-def _complete(snapshots: dict[str, Snapshot]) -> None:
-    """From here on these count, and no longer the ones before."""
-    done = list(snapshots.values())
-    for snapshot in done:
-        older = Snapshot.objects.current().filter(connection=snapshot.connection_id, marketplace=snapshot.marketplace)
-        older.exclude(pk=snapshot.pk).update(current=False)
-    Snapshot.objects.filter(pk__in=[snapshot.pk for snapshot in done]).update(current=True, complete_at=Now())
+def _complete(place: Connection, snapshots: Collection[Snapshot]) -> None:
+    """From here on these count, and no other of the connection: a marketplace that it left is not scanned any more."""
+    scanned = [snapshot.pk for snapshot in snapshots]
+    Snapshot.objects.current().filter(connection=place).exclude(pk__in=scanned).update(current=False)
+    Snapshot.objects.filter(pk__in=scanned).update(current=True, complete_at=Now())
 
 
 def check(source: Source) -> None:

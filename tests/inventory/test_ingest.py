@@ -121,6 +121,15 @@ def test_a_scan_without_any_sku_is_a_scan():
     assert not Level.objects.filter(snapshot__current=True).exists()
 
 
+def test_a_marketplace_that_the_connection_left_counts_no_longer():
+    place = amazon(marketplaces=(UK, DE))
+    scan(place, summary("OAK", 10), summary("EICHE", 4, marketplace=DE))
+    place.marketplaces = [UK]
+    place.save()
+    scan(place, summary("OAK", 9))
+    assert [snapshot.marketplace for snapshot in Snapshot.objects.current()] == [UK]
+
+
 def test_a_second_try_begins_a_snapshot_of_its_own():
     place = amazon()
     run = running(place)
