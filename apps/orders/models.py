@@ -101,9 +101,9 @@ class Order(models.Model):
 
     @property
     def hold_words(self) -> str:
-        """Nobody says who ships it, a SKU has no item. Empty where nothing holds it."""
-        labels = [Hold(hold).label for hold in self.holds]
-        return ", ".join([*labels[:1], *(label[0].lower() + label[1:] for label in labels[1:])])
+        """Nobody says who ships it and a SKU has no item. Empty where nothing holds it."""
+        first, *more = [Hold(hold).label for hold in self.holds] or [""]
+        return " and ".join([first, *(label[0].lower() + label[1:] for label in more)])
 
 
 class OrderItem(models.Model):

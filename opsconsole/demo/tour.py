@@ -197,6 +197,11 @@ def _unlocking(page: Page) -> None:
         page.get_by_role("status").wait_for()
 
 
+def _order_settings(page: Page) -> None:
+    page.goto("/orders/")
+    page.locator(".tools a").first.click()
+
+
 def _one_person(page: Page) -> None:
     page.goto("/close/")
     page.get_by_role("link", name="see or change").first.click()
@@ -254,6 +259,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("exports-empty", newcomer, at("/exports/")),
             ("chains-empty", newcomer, at("/chains/")),
             ("close-empty", newcomer, at("/close/")),
+            ("orders-empty", newcomer, at("/orders/")),
             ("home-finance", priya, at("/")),
             ("home-finance-two-companies", marta, at("/")),
             ("home-ecommerce", tom, at("/")),
@@ -281,6 +287,9 @@ def screens(newcomer: Login) -> list[Screen]:
             ("case-facilitator", priya, case_of("settlement.facilitator-not-zero")),
             ("case-tax-code", marta, case_of("ledger.tax-code-unmapped")),
             ("case-job", kofi, case_of("job.stuck", team="ops")),
+            ("orders", kofi, at("/orders/")),
+            ("orders-held", tom, at("/orders/?view=held")),
+            ("order-settings", ian, _order_settings),
             ("settlements", priya, at("/settlements/")),
             ("held-legs", priya, _held_legs),
             ("held-legs-read-only", elin, _held_legs),

@@ -103,7 +103,7 @@ def test_a_held_order_shows_its_gaps_why_and_the_case_that_frees_it(client, plac
     sweep_entity(place.entity)
     response = client.get(reverse("order", args=[order.pk]))
     page, body = Page(response), response.content.decode()
-    assert page.heading == f"Order {order.order_id} is held: nobody says who ships it, a SKU has no item"
+    assert page.heading == f"Order {order.order_id} is held: nobody says who ships it and a SKU has no item"
     for words in ("No order to ship", "No sale recorded", "Missing for", "No item yet", "“ROBOT”", "Received and held"):
         assert words in body, words
 
