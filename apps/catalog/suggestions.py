@@ -22,7 +22,7 @@ WITH alike AS (
     SELECT part.item_id, jsonb_agg(jsonb_build_array(listing.id, listing.sku, listing.asin) ORDER BY listing.id) AS siblings
     FROM catalog_listing listing
     JOIN integrations_connection place ON place.id = listing.connection_id AND place.entity_id = %(entity)s
-    JOIN catalog_skumapping mapping ON mapping.listing_id = listing.id AND mapping.period @> CURRENT_DATE
+    JOIN catalog_skumapping mapping ON mapping.listing_id = listing.id AND (mapping.period @> CURRENT_DATE) IS TRUE
     JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
     WHERE listing.id <> %(listing)s
       AND (%(asin)s <> '' AND listing.asin = %(asin)s OR starts_with(upper(listing.sku), %(stem)s))

@@ -26,7 +26,7 @@ from apps.core.models import User
 from apps.core.money import ZERO
 from apps.exceptions.forms import refusal_beside_its_field
 from apps.exceptions.types import Plan, digest
-from apps.orders.models import OrderItem, Route
+from apps.orders.models import Hold, Order, OrderItem, Route
 from apps.orders.routing import Waiting, free, waiting_for
 from apps.orders.statements import UNMAPPED
 
@@ -63,12 +63,12 @@ class Foreseen:
         return self.freed.ships + self.freed.records
 
     @property
-    def earlier(self) -> int:
-        """Orders that were bought before the mapping starts, and go on waiting."""
+    def outside(self) -> int:
+        """Orders that were bought on days outside the mapping, and go on waiting."""
         return self.waits.orders - self.freed.orders
 
     @property
-    def earlier_value(self) -> dict[str, Decimal]:
+    def outside_value(self) -> dict[str, Decimal]:
         freed = self.freed.value
         return {currency: total - freed.get(currency, ZERO) for currency, total in self.waits.value.items()}
 
@@ -237,15 +237,16 @@ def plan_map(listing: Listing, cleaned: dict[str, Any]) -> Plan:
 
 def run_map(listing: Listing, cleaned: dict[str, Any], actor: User) -> str:
     """Map it, and have what waited settled after the commit."""
-    waiting = waiting_for(listing, since=cleaned["since"])
+    held = Order.objects.filter(items__listing=listing, route=Route.HELD, holds__contains=[Hold.SKU])
+    waiting = held.exists()
     operations.map_sku(
         listing=listing, parts=cleaned["parts"], since=cleaned["since"], reason=cleaned["because"], actor=actor
     )
     words = f"Mapped to {words_of(cleaned['parts'])}."
-    if not waiting.orders:
+    if not waiting:
         return words
     free([listing.pk], entity=listing.entity, actor=actor)
-    return f"{words} {_orders(waiting.orders)} {'is' if waiting.orders == 1 else 'are'} checked again."
+    return f"{words} The orders that waited for it are checked again, and go where they belong."
 
 
 def plan_change(listing: Listing, parts: Parts, since: date) -> Plan:
@@ -282,14 +283,16 @@ def left_since(listing: Listing, since: date) -> int:
 
 
 def _foreseen(listing: Listing, step: Step) -> Foreseen:
-    period = step.new.period
+    """From sums of the orders that wait; a second look only where the mapping leaves some out."""
+    period, waits = step.new.period, waiting_for(listing)
+    all_of_them = waits.oldest is None or (period.upper is None and period.lower <= _day(waits.oldest, listing))
     return Foreseen(
         listing=listing,
         parts=list(step.parts),
         since=period.lower,
         until=period.upper,
-        waits=waiting_for(listing),
-        freed=waiting_for(listing, since=period.lower),
+        waits=waits,
+        freed=waits if all_of_them else waiting_for(listing, since=period.lower, until=period.upper),
     )
 
 

@@ -150,10 +150,10 @@ def _waiting_orders(entity: Entity, listings: Collection[int]) -> list[int]:
         return [order for (order,) in cursor.fetchall()]
 
 
-def waiting_for(listing: Listing, *, since: date | None = None) -> Waiting:
-    """What a mapping of the listing would free, from that day on; without a day, of all that waits for it."""
+def waiting_for(listing: Listing, *, since: date | None = None, until: date | None = None) -> Waiting:
+    """What a mapping of the listing on these days would free, `until` left out; without days, all that waits for it."""
     with connection.cursor() as cursor:
-        cursor.execute(statements.WAITING, {"listing": listing.pk, "since": since})
+        cursor.execute(statements.WAITING, {"listing": listing.pk, "since": since, "until": until})
         rows = cursor.fetchall()
     if not rows:
         return Waiting()

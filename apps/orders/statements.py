@@ -86,6 +86,7 @@ WAITING = f"""
         JOIN core_entity entity ON entity.id = o.entity_id
         WHERE item.listing_id = %(listing)s AND item.quantity > 0 AND o.route = 'held' AND 'sku' = ANY(o.holds)
               AND {UNMAPPED} AND (%(since)s::date IS NULL OR {DAY} >= %(since)s)
+              AND (%(until)s::date IS NULL OR {DAY} < %(until)s)
         GROUP BY o.id, entity.zone
     )
     SELECT currency, count(*), sum(lines)::bigint, sum(total), count(*) FILTER (WHERE total IS NULL),

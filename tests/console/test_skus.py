@@ -163,7 +163,7 @@ def test_a_preview_over_htmx_is_the_panel_alone(client, case, tray):
     data = {"item": tray.pk, "units": 1, "since": "2026-11-12", "preview": "1"}
     part = client.post(act(case, "map-sku"), data, headers=HTMX)
     assert "<h1" not in part.content.decode()
-    assert "Held, bought before it starts" in text_of(part)
+    assert "Held, bought on another day" in text_of(part)
     assert "The case closes" not in text_of(part)
 
 
@@ -302,6 +302,16 @@ def test_a_listing_is_mapped_changed_and_undone_on_its_page(client, listing, tra
     assert "replaced or undone" in text_of(client.get(page))
     nothing = client.post(address("undo"), undo)
     assert "no mapping to undo" in text_of(nothing)
+
+
+def test_a_mapping_that_fills_a_gap_frees_the_days_of_the_gap_alone(client, tom, listing, tray, pair):
+    later = map_sku(listing=listing, parts=[(pair, 1)], since=BOUGHT.date() + timedelta(days=1), reason="", actor=tom)
+    SkuMapping.objects.filter(pk=later.pk).update(period=(later.period.lower, later.period.lower + timedelta(days=1)))
+    order_for(listing)
+    order_for(listing, purchased_at=BOUGHT + timedelta(days=5))
+    data = {"item": tray.pk, "units": 1, "since": SINCE, "preview": "1"}
+    words = text_of(client.post(reverse("listing_do", args=[listing.pk, "map"]), data))
+    assert "Map to 10482 and release 1 order" in words and "Held, bought on another day" in words
 
 
 def test_a_change_says_how_many_orders_have_left(client, listing, tom, tray, pair):

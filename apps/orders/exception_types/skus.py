@@ -48,7 +48,7 @@ WITH waiting AS (
     JOIN core_entity entity ON entity.id = %(entity)s
     WHERE used.units > 0 AND (%(listings)s::bigint[] IS NULL OR used.listing_id = ANY(%(listings)s))
       AND NOT EXISTS (SELECT FROM catalog_skumapping mapping WHERE mapping.listing_id = used.listing_id
-                      AND mapping.period @> (now() AT TIME ZONE entity.zone)::date)
+                      AND (mapping.period @> (now() AT TIME ZONE entity.zone)::date) IS TRUE)
     GROUP BY used.listing_id
 )
 SELECT listing.id, listing.sku, listing.marketplace, listing.title, listing.channel,
