@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection as database
 
 from apps.catalog.listings import listings_for
+from apps.exceptions.operations import sweep_soon
 from apps.integrations.contract import Page, Record
 from apps.integrations.feeds import Feed, Stored, Unreadable, register_feed
 from apps.integrations.models import Connection, Source, StoredFile
@@ -109,4 +110,5 @@ ORDERS = register_feed(Feed(
     every=timedelta(minutes=15),
     quiet_after=timedelta(hours=2),
     store=store,
+    after=lambda source: sweep_soon(source.connection.entity_id),
 ))  # fmt: skip

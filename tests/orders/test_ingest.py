@@ -4,15 +4,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+import redis
+from django.conf import settings
 from django.db import connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.catalog.models import Listing
-from apps.integrations.feeds import Stored
+from apps.integrations.feeds import FEEDS, Stored
 from apps.integrations.models import Command, Connection
 from apps.orders.models import Buyer, Order, OrderItem, Route
+from apps.orders.personal import without_personal
 from tests.factories import ConnectionFactory, EntityFactory, UserFactory
 from tests.orders.amazon import BUYER, PRIVATE, line, money, record
 from tests.orders.take import map_all, source_of, take
@@ -168,6 +171,21 @@ def test_the_statements_of_a_page_are_as_many_for_one_order_as_for_fifty(source,
         take(source, *[record(n) for n in range(2, 52)])
     with django_assert_max_num_queries(4):  # savepoints, turn, known
         take(source, *[record(n) for n in range(2, 52)])
+
+
+def test_the_buyer_of_an_order_that_was_unreadable_comes_with_its_next_record(source):
+    take(source, without_personal(record(1)))
+    order = Order.objects.get()
+    assert not Buyer.objects.exists()
+    assert counts(take(source, record(1))) == (0, 1, 0, 0)
+    assert Buyer.objects.get().order == order
+
+
+def test_after_a_run_the_cases_are_looked_at_soon(source):
+    broker = redis.Redis.from_url(settings.REDIS_URL)
+    broker.delete("sweep")
+    FEEDS["amazon.orders"].after(source)
+    assert broker.llen("sweep") == 1
 
 
 states = st.sampled_from(["PENDING", "UNSHIPPED", "PARTIALLY_SHIPPED", "SHIPPED", "CANCELLED"])
