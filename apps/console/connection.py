@@ -41,18 +41,13 @@ class _FeedForm(ReasonForm):
         super().__init__(connection, actor, data)
         sources = connection.sources.filter(**self.wanted).order_by("feed")
         self.fields["feed"].queryset = sources
-        self.fields["feed"].label_from_instance = _title
+        self.fields["feed"].label_from_instance = lambda source: f"{_title(source)}, every {span(source.every)}"
         self.fields["feed"].initial = sources.first()
         self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
 
 
 class ScheduleForm(_FeedForm):
     minutes = forms.IntegerField(label="Pull it every so many minutes", min_value=1, max_value=7 * 24 * 60)
-
-    def __init__(self, connection: Connection, actor: User, data: Any = None):
-        super().__init__(connection, actor, data)
-        if first := self.fields["feed"].initial:
-            self.fields["minutes"].initial = int(first.every / timedelta(minutes=1))
 
 
 class PauseForm(_FeedForm):

@@ -9,11 +9,12 @@ from apps.core.models import User
 
 def _secret(label: str, **said: Any) -> forms.CharField:
     hidden = forms.PasswordInput(attrs={"autocomplete": "off"})
-    return forms.CharField(label=label, required=False, max_length=4000, widget=hidden, **said)
+    missing = {"required": f"Enter the {label.lower()}."}
+    return forms.CharField(label=label, max_length=4000, widget=hidden, error_messages=missing, **said)
 
 
 class CredentialsForm(forms.Form):
-    """The fields are empty whenever the form is shown, so a preview does not need them; the doing does."""
+    """The fields are empty whenever the form is shown, so a preview does not need them; the doing, which has a digest, does."""
 
     client_id = _secret("Client id")
     client_secret = _secret("Client secret")
@@ -23,9 +24,6 @@ class CredentialsForm(forms.Form):
         super().__init__(data)
 
     def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        if "digest" in self.data:
-            for name, field in self.fields.items():
-                if not cleaned.get(name):
-                    self.add_error(name, f"Enter the {field.label.lower()}.")
-        return cleaned
+        if "digest" not in self.data:
+            self.errors.clear()
+        return super().clean()

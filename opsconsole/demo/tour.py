@@ -80,6 +80,15 @@ def fill_in(page: Page, login: Login) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def _amazon_account(query: str = "") -> Callable[[Page], object]:
+    def open_account(page: Page) -> None:
+        page.goto("/connections/")
+        found = page.locator("[data-row]", has_text="Amazon seller account").locator("a").first
+        page.goto(found.get_attribute("href") + query)
+
+    return open_account
+
+
 def _wrong_password(page: Page) -> None:
     page.goto("/login/")
     fill_in(page, Login(email=PRIYA.email, password="not this one"))
@@ -344,6 +353,12 @@ def screens(newcomer: Login) -> list[Screen]:
             ("chart-planned", marta, _chart_planned),
             ("upload", priya, at("/settlements/upload/")),
             ("upload-fault", priya, _upload_without_a_file),
+            ("connections", ian, at("/connections/")),
+            ("connection", ian, _amazon_account()),
+            ("connection-credentials", ian, _amazon_account("?do=credentials")),
+            ("connection-read-only", kofi, _amazon_account()),
+            ("runs", kofi, at("/runs/")),
+            ("run", kofi, first_of("/runs/")),
             ("jobs", ian, at("/jobs/?view=all")),
             ("job-stuck", priya, first_of("/jobs/?view=all")),
             ("job-done", priya, _job_done),

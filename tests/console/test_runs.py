@@ -85,7 +85,7 @@ class TestEveryFeed:
         assert Page(page.get(reverse("runs"))).heading == "0 of 1 feed prove that data comes"
         outside.fail([TransientError(evidence())])
         run = runs.run_here(source)
-        assert Page(page.get(reverse("runs"))).heading == "1 is retried for you"
+        assert Page(page.get(reverse("runs"))).heading == "1 feed is retried for you"
         page.post(reverse("run_do", args=[run.pk, "try-now"]))
         jobs.run_here(Job.objects.get(pk=run.job_id))
         assert Page(page.get(reverse("runs"))).heading == "Every feed proves that it brings data"
