@@ -17,7 +17,7 @@ from apps.core.permissions import READ_STOCK
 from apps.exceptions.models import Case
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Source
-from apps.inventory.drift import Comparison, comparisons
+from apps.inventory.drift import Comparison, comparisons, differing
 from apps.inventory.models import FEED, Buffer, Level, Snapshot
 from apps.inventory.rules import WARN_AGE, Margin, Promise, inbound, promise, stale_after
 
@@ -49,11 +49,11 @@ def stock(request: HttpRequest) -> HttpResponse:
     entities = _entities(request)
     levels = Level.objects.current().filter(snapshot__connection__entity__in=entities)
     day = timezone.localdate()
-    compared = [each for each in comparisons(entities, day) if each.differs]
+    drifting = differing(entities, day)
     old = stale_snapshots(entities)
     views = {
         "all": levels,
-        "drift": levels.filter(listing__in={listing for each in compared for listing in each.listings}),
+        "drift": levels.filter(listing__in={listing for listings in drifting.values() for listing in listings}),
         "low": levels.low(),
         "stale": levels.filter(snapshot__in=old),
     }
@@ -66,10 +66,10 @@ def stock(request: HttpRequest) -> HttpResponse:
     rows = rows.select_related("snapshot", "listing__connection__entity").order_by("listing__sku", "listing")
     shown, more = page_of(rows)
     context = {
-        "rows": _rows(shown, compared, old, day),
+        "rows": _rows(shown, entities, old, day),
         "show": show,
         "views": [(name, label, counts[name]) for name, label in VIEWS.items()],
-        "finding": _finding(counts, compared, old),
+        "finding": _finding(counts, len(drifting), old),
         "total": counts["all"],
         "connected": Source.objects.filter(feed=FEED, connection__entity__in=entities).exists(),
         "case": Case.objects.visible_to(request.user).live().filter(type=STALE, entity__in=entities).first(),
@@ -109,12 +109,12 @@ def _entities(request: HttpRequest) -> list[Entity]:
     return [entity for entity in request.companies.shown if request.user.may(READ_STOCK, entity.pk)]
 
 
-def _rows(levels: Sequence[Level], compared: Sequence[Comparison], old: dict[int, Snapshot], day: date) -> list[Row]:
+def _rows(levels: Sequence[Level], entities: list[Entity], old: dict[int, Snapshot], day: date) -> list[Row]:
     listings = [level.listing for level in levels]
     buffers, items = Buffer.objects.over(listings), items_of(listings, day)
     drifts = defaultdict(list)
-    for each in compared:
-        for listing in each.listings:
+    for each in comparisons(entities, day, {item for parts in items.values() for item, _ in parts}):
+        for listing in each.listings if each.differs else ():
             drifts[listing].append(each)
     return [
         Row(
@@ -133,15 +133,13 @@ def _margin(buffer: Buffer | None) -> Margin:
     return buffer.margin if buffer else Margin()
 
 
-def _finding(counts: dict[str, int], compared: Sequence[Comparison], old: dict[int, Snapshot]) -> str:
+def _finding(counts: dict[str, int], drifting: int, old: dict[int, Snapshot]) -> str:
     """What is worst about the stock, as a sentence."""
     if old:
         names = sorted({snapshot.connection.name for snapshot in old.values()})
         return f"What Amazon holds for {listed(names)} was counted too long ago"
-    if left := sum(1 for each in compared if each.drift is None or each.drift.remainder):
-        return f"The ERP and Amazon differ over {counted(left, 'item')}, and not all of it is explained"
-    if compared:
-        return f"The ERP and Amazon differ over {counted(len(compared), 'item')}, all of it explained"
+    if drifting:
+        return f"The ERP and Amazon differ over {counted(drifting, 'item')}"
     if counts["low"]:
         return f"{counted(counts['low'], 'listing has', 'listings have')} nothing left to sell"
     if counts["all"]:

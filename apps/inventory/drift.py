@@ -7,11 +7,62 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.db import connection as database
+
 from apps.catalog.models import Item, MappingPart
 from apps.core.models import Entity
 from apps.inventory.models import ErpStock, Level, Snapshot
 from apps.inventory.nodes import marketplace_of
 from apps.inventory.rules import ErpDrift, Quantities, Shown, against_erp, buckets, pools
+
+DIFFERING = """
+WITH newest AS (
+    SELECT DISTINCT ON (item_id, node) entity_id, item_id, node, on_hand FROM inventory_erpstock
+    WHERE entity_id = ANY(%(entities)s) AND node = ANY(%(nodes)s)
+    ORDER BY item_id, node, as_of DESC, id DESC
+), theirs AS (
+    SELECT entity_id, item_id, marketplace, sum(on_hand) AS units
+    FROM newest JOIN unnest(%(nodes)s::text[], %(marketplaces)s::text[]) AS place (node, marketplace) USING (node)
+    GROUP BY entity_id, item_id, marketplace
+), scanned AS (
+    SELECT snapshot.id, snapshot.connection_id, snapshot.marketplace, connection.entity_id
+    FROM inventory_snapshot snapshot JOIN integrations_connection connection ON connection.id = snapshot.connection_id
+    WHERE snapshot.current AND connection.entity_id = ANY(%(entities)s)
+), shown AS (
+    SELECT part.item_id, scanned.marketplace, scanned.connection_id, level.listing_id, level.fnsku, level.fulfillable,
+           (level.fulfillable + level.reserved + level.unfulfillable) * part.quantity AS units
+    FROM scanned
+    JOIN inventory_level level ON level.snapshot_id = scanned.id
+    JOIN catalog_skumapping mapping ON mapping.listing_id = level.listing_id AND (mapping.period @> %(day)s::date) IS TRUE
+    JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
+), pool AS (
+    SELECT DISTINCT ON (item_id, marketplace, connection_id, coalesce(nullif(fnsku, ''), listing_id::text)) *
+    FROM shown
+    ORDER BY item_id, marketplace, connection_id, coalesce(nullif(fnsku, ''), listing_id::text),
+             fulfillable NULLS FIRST, listing_id
+), ours AS (
+    SELECT item_id, marketplace, sum(units) AS units, bool_or(units IS NULL) AS dark
+    FROM pool GROUP BY item_id, marketplace
+)
+SELECT theirs.item_id, theirs.marketplace,
+       ARRAY(SELECT listing_id FROM shown
+             WHERE shown.item_id = theirs.item_id AND shown.marketplace = theirs.marketplace)
+FROM theirs LEFT JOIN ours USING (item_id, marketplace)
+WHERE (ours.dark IS TRUE OR theirs.units <> coalesce(ours.units, 0))
+  AND EXISTS (SELECT FROM scanned
+              WHERE scanned.entity_id = theirs.entity_id AND scanned.marketplace = theirs.marketplace)
+"""
+
+
+def differing(entities: Iterable[Entity], day: date) -> dict[tuple[int, str], list[int]]:
+    """{(item id, marketplace): its listings there} wherever the ERP's count is not Amazon's on hand: `comparisons` for lists."""
+    ids = [entity.pk for entity in entities]
+    nodes = ErpStock.objects.filter(entity__in=ids).order_by().values_list("node", flat=True).distinct()
+    places = {node: marketplace for node in nodes if (marketplace := marketplace_of(node))}
+    with database.cursor() as cursor:
+        asked = {"entities": ids, "nodes": list(places), "marketplaces": list(places.values()), "day": day}
+        cursor.execute(DIFFERING, asked)
+        return {(item, marketplace): listings for item, marketplace, listings in cursor.fetchall()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +137,8 @@ def _shown(items: set[Item], day: date) -> dict[tuple[int, str], list[tuple[Show
     for listing, item, quantity in parts.values_list("mapping__listing", "item", "quantity"):
         mapped.setdefault(listing, []).append((item, quantity))
     found: dict[tuple[int, str], list[tuple[Shown, int]]] = {}
-    for level in Level.objects.current().filter(listing__in=mapped).select_related("snapshot"):
+    levels = Level.objects.current().filter(listing__in=mapped).select_related("snapshot")
+    for level in levels.order_by("listing"):
         for item, quantity in mapped[level.listing_id]:
             found.setdefault((item, level.snapshot.marketplace), []).append((level.shown, quantity))
     return found

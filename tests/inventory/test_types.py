@@ -17,11 +17,12 @@ from apps.exceptions.operations import find_action, perform, plan
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
 from apps.integrations.models import Command, Source
-from apps.inventory.models import Buffer, Level, Snapshot
+from apps.inventory.drift import comparisons, differing
+from apps.inventory.models import Buffer, ErpStock, Level, Snapshot
 from apps.inventory.nodes import marketplace_of
 from apps.inventory.operations import PUSH, buffer_in_force, set_buffer
 from apps.inventory.rules import Margin, promise
-from tests.factories import EntityFactory, ListingFactory, person
+from tests.factories import EntityFactory, ItemFactory, ListingFactory, mapped, person
 from tests.inventory.scans import DE, UK, aged, amazon, listing, scan, summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,7 +85,10 @@ def test_the_oldest_marketplace_counts_and_a_paused_feed_does_not_heal_itself(en
     Source.objects.update(paused=True)
     (case,) = found(entity, STALE)
     assert case.diagnosis == "structural"
-    assert case.kind.headline(case) == "What Amazon holds for Brightfold UK was last counted 4 days ago: its feed is paused"
+    assert (
+        case.kind.headline(case)
+        == "What Amazon holds for Brightfold UK was last counted 4 days ago: its feed is paused"
+    )
 
 
 def test_a_second_look_at_a_stale_snapshot_writes_nothing(entity):
@@ -182,6 +186,48 @@ def test_a_listing_that_comes_back_to_us_clears_it(entity, keeper):
 )  # fmt: skip
 def test_which_places_of_the_erp_are_amazons(node, marketplace):
     assert marketplace_of(node) == marketplace
+
+
+class Differing(TestCase):
+    """The list finds in SQL what the page of a listing explains."""
+
+    @given(
+        lines=st.lists(
+            st.tuples(
+                st.sampled_from(["", "X1", "X2"]),
+                st.none() | st.integers(0, 4),
+                st.sampled_from([UK, DE]),
+                st.integers(0, 2),
+            ),
+            min_size=1,
+            max_size=6,
+        ),
+        theirs=st.lists(
+            st.tuples(st.integers(0, 2), st.sampled_from(["FBA-UK", "FBA-DE", "FBA FR", "Leeds"]), st.integers(-1, 9)),
+            max_size=6,
+        ),
+    )
+    def test_sql_and_comparison_agree(self, lines, theirs):
+        entity = EntityFactory()
+        place, items = amazon(entity, marketplaces=(UK, DE)), [ItemFactory(entity=entity) for _ in range(3)]
+        told = [
+            summary(f"SKU-{n}", count, fnSku=fnsku, marketplace=marketplace)
+            for n, (fnsku, count, marketplace, _) in enumerate(lines)
+        ]
+        scan(place, *told)
+        for n, (_, _, marketplace, item) in enumerate(lines):
+            mapped(listing(place, f"SKU-{n}", marketplace), (items[item], item + 1))
+        for n, (item, node, on_hand) in enumerate(theirs):
+            at = timezone.now() - timedelta(hours=n)
+            ErpStock.objects.create(
+                entity=entity, item=items[item], node=node, on_hand=on_hand, as_of=at, source=f"import:{n}"
+            )
+        day = timezone.localdate()
+        explained = {
+            (each.item.pk, each.marketplace): set(each.listings) for each in comparisons([entity], day) if each.differs
+        }
+        found = {key: set(listings) for key, listings in differing([entity], day).items()}
+        assert found == explained
 
 
 class Low(TestCase):
