@@ -141,8 +141,9 @@ class BundleForm(forms.Form):
         super().__init__(data, initial={"since": first_day(listing)} if data is None else None)
         for n in range(1, BUNDLE_LINES + 1):
             self.fields[f"item_{n}"] = forms.CharField(label=f"Item {n}", max_length=120, required=n <= 2)
-            self.fields[f"units_{n}"] = _units(label="Units of it", initial=1, required=False)
+            self.fields[f"units_{n}"] = _units(label=f"Units of item {n}", initial=1, required=False)
         self.fields["item_1"].help_text = "By its number, a SKU or an EAN."
+        self.fields["since"] = self.fields.pop("since")  # after the items
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
