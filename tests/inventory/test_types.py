@@ -23,7 +23,7 @@ from apps.inventory.nodes import marketplace_of
 from apps.inventory.operations import PUSH, buffer_in_force, set_buffer
 from apps.inventory.rules import Margin, promise
 from tests.factories import EntityFactory, ItemFactory, ListingFactory, mapped, person
-from tests.inventory.scans import DE, UK, aged, amazon, listing, scan, summary
+from tests.inventory.scans import DE, UK, aged, amazon, listing, page, running, scan, summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STALE, BREAK, PARTITION = "stock.snapshot-stale", "stock.identity-break", "stock.partition-violation"
@@ -107,6 +107,16 @@ def test_one_pool_that_does_not_add_up_is_one_case(entity):
     (told,) = first.facts["breaks"]
     assert (told["name"], told["said"], told["summed"]) == ("Reserved", 5, 2)
     assert first.subject == f"{place.pk}/{UK}/X001"
+
+
+def test_the_same_figures_in_the_next_scan_change_no_case(entity):
+    place = amazon(entity)
+    scan(place, broken("OAK"))
+    found(entity, BREAK)
+    run = running(place)
+    page(run, broken("OAK"), last=True)
+    swept = sweep(BREAK, Scope(entity=entity))
+    assert (swept.opened, swept.refreshed, swept.cleared) == (0, 0, 0)
 
 
 def test_a_figure_that_was_not_reported_breaks_nothing(entity):

@@ -50,7 +50,6 @@ def broken_identities(scope: Scope) -> Iterator[Finding]:
                 "skus": [level.listing.sku for level in shown],
                 "fnsku": first.fnsku,
                 "marketplace": name_of(first.snapshot.marketplace),
-                "began": first.snapshot.began_at.isoformat(),
                 "breaks": [_figures(first, each) for each in failed],
             },
         )
