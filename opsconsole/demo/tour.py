@@ -47,13 +47,13 @@ def at(path: str) -> Callable[[Page], object]:
     return lambda page: page.goto(path)
 
 
-def first_of(path: str) -> Callable[[Page], object]:
+def first_of(path: str, asked: str = "") -> Callable[[Page], object]:
     """The page behind the first link of a list."""
 
     def open_first(page: Page) -> None:
         page.goto(path)
         link = page.locator("[data-row] a").first
-        page.goto(link.get_attribute("href"))
+        page.goto(link.get_attribute("href") + asked)
 
     return open_first
 
@@ -271,6 +271,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("orders-empty", newcomer, at("/orders/")),
             ("mappings-empty", newcomer, at("/listings/")),
             ("items-empty", newcomer, at("/items/")),
+            ("stock-empty", newcomer, at("/stock/")),
             ("home-finance", priya, at("/")),
             ("home-finance-two-companies", marta, at("/")),
             ("home-ecommerce", tom, at("/")),
@@ -303,6 +304,12 @@ def screens(newcomer: Login) -> list[Screen]:
             ("order-settings", ian, _order_settings),
             ("mappings", tom, at("/listings/")),
             ("items", tom, at("/items/")),
+            ("stock", tom, at("/stock/")),
+            ("stock-low", elin, at("/stock/?show=low")),
+            ("stock-listing", tom, first_of("/stock/")),
+            ("stock-what-if", tom, first_of("/stock/", "?least=3&percent=8")),
+            ("stock-listing-read-only", elin, first_of("/stock/")),
+            ("case-stock-figures", tom, case_of("stock.identity-break", team="ecommerce")),
             ("settlements", priya, at("/settlements/")),
             ("held-legs", priya, _held_legs),
             ("held-legs-read-only", elin, _held_legs),
