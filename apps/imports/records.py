@@ -17,9 +17,10 @@ Used = Callable[[list[int]], dict[int, str]]
 
 
 def upsert(model: type[Model], entity: Entity, rows: Iterable[Mapping[str, Any]]) -> list[int]:
-    """Insert the rows, or update those whose code is there; their ids, in the same order."""
+    """Insert the rows, or update those whose code is there; their ids, in the same order. All rows name the same fields."""
+    rows = list(rows)
     records = [model(entity=entity, **row) for row in rows]
-    names = sorted({name for row in records[:1] for name in _fields(row)} - {"code"})
+    names = sorted({name for row in rows[:1] for name in row} - {"code"})
     model.objects.bulk_create(
         records, batch_size=BATCH, update_conflicts=True, unique_fields=["entity", "code"], update_fields=names
     )
@@ -85,6 +86,3 @@ def _read(sheet: Importable, name: str, written: str) -> Any:
 def _known(record: Record | None) -> dict[str, Any]:
     return {name: value for name, value in (record or {}).items() if name != "id"}
 
-
-def _fields(record: Model) -> list[str]:
-    return [field.name for field in record._meta.concrete_fields if not field.primary_key and field.name != "entity"]

@@ -22,7 +22,7 @@ from apps.settlements.facts import read
 from apps.settlements.models import FeeRule, FeeSignature
 from apps.settlements.operations import PERSON
 from apps.settlements.plans import compare, days_of
-from apps.settlements.resolutions import as_rule, lock_mapping, range_of, resolve, rules_of, settle, span_of
+from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, range_of, resolve, rules_of, settle, span_of
 from apps.settlements.rules import FIELDS, Rule, Signature, Span, resolve_spans
 
 NOTHING = DateRange(empty=True)
@@ -39,10 +39,13 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Foreseen:
-    """What steps would do. `unmapped`: lines that have an account now and would have none."""
+    """What steps would do. `unmapped`: lines that have an account now and would have none. `mapped`: ids of signatures whose
+    lines would all have one that have none now.
+    """
 
     comparison: Comparison
     unmapped: int
+    mapped: frozenset[int]
     fees: int
     digest: str
 
@@ -77,15 +80,18 @@ def undo(rule: FeeRule, *, reason: str, actor: User) -> Step:
     return Step(old=rule, new=new, kept=None)
 
 
-def foresee(entity: Entity, steps: Sequence[Step]) -> Foreseen:
-    """Recompute the journals concerned as the new versions would map them. Saves nothing."""
+def foresee(entity: Entity, steps: Sequence[Step], added: Sequence[FeeRule] = ()) -> Foreseen:
+    """Recompute the journals concerned as the new versions, and rules of new patterns, would map them. Saves nothing."""
     settle(entity.pk)
     rules = rules_of(entity)
     replaced = {step.old.pk for step in steps}
     later = [rule for rule in rules if rule.id not in replaced] + [
         rule for step in steps for rule in _rules_after(step)
     ]
-    spans = {fee.pk: resolve_spans(later, Signature.of(fee)) for fee in _fees_of(steps)}
+    new = [as_rule(rule) for rule in added]
+    later += new
+    fees = {fee.pk: fee for fee in (*_fees_of(steps), *(fee for rule in new for fee in matched_by(entity, rule)))}
+    spans = {pk: resolve_spans(later, Signature.of(fee)) for pk, fee in fees.items()}
     versions = list(journals.buildable(entity).filter(rollups__signature__in=spans).distinct())
     facts = read(entity, versions, cuts=days_of(spans))
     before, after = journals.compute(facts), journals.compute(facts, spans=spans)
@@ -93,16 +99,20 @@ def foresee(entity: Entity, steps: Sequence[Step]) -> Foreseen:
     return Foreseen(
         comparison=compare(facts, before, after),
         unmapped=sum(now.lines for was, now in cells if was.posting and not now.posting),
+        mapped=frozenset({now.cause for was, now in cells if not was.posting})
+        - {now.cause for _, now in cells if not now.posting},
         fees=len(spans),
-        digest=digest([(step.old.pk, *_rules_after(step)) for step in steps], rules, facts.books, facts.locked, before),
+        digest=digest([(step.old.pk, *_rules_after(step)) for step in steps], new, rules, facts.books, facts.locked, before),
     )
 
 
 @transaction.atomic
-def take(entity: Entity, steps: Sequence[Step], *, because: str) -> int:
-    """Save the new versions and rebuild the journals that they touch; how many settlements that were."""
+def take(entity: Entity, steps: Sequence[Step], *, because: str, added: Sequence[FeeRule] = ()) -> int:
+    """Save the new versions, and rules of new patterns, and rebuild the journals that they touch; of how many settlements."""
     lock_mapping(entity.pk)
-    fees = [fee.pk for fee in _fees_of(steps)]
+    fees = {fee.pk for fee in _fees_of(steps)}
+    FeeRule.objects.bulk_create(added)
+    fees |= {fee.pk for rule in added for fee in matched_by(entity, as_rule(rule))}
     for step in steps:
         step.old.period = range_of(step.kept) if step.kept else NOTHING
         step.new.cut_by_id = step.old.cut_by_id if step.new.account_id else None

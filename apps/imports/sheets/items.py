@@ -32,7 +32,7 @@ class ItemColumns(Columns):
 
 
 def present(entity: Entity) -> Iterable[Record]:
-    return Item.objects.filter(entity=entity).order_by("code").values("id", *ItemColumns.fields)
+    return Item.objects.filter(entity=entity).order_by("code").values("id", *ItemColumns.fields).iterator()
 
 
 def checks(entity: Entity):

@@ -319,5 +319,6 @@ SKU_MAPPINGS = register_sheet(
         undoing=undoing,
         undo=undo,
         keep_conflicts=keep_conflicts,
+        clears=SKU_TYPES,
     )
 )
