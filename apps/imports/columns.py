@@ -327,11 +327,10 @@ def check_letters(text: str) -> None:
 
 
 def _check_number(value: float, text: str) -> None:
-    digits = text.lstrip("-")
-    if not digits.isdigit():
-        raise Fault("A number with decimals. Expected text: format the column as text first.")
-    if len(digits) > EXACT_DIGITS or digits.endswith("0" * ROUND_ZEROS):
+    if abs(value) >= 10**EXACT_DIGITS or text.endswith("0" * ROUND_ZEROS):
         raise Fault("Excel may have shortened it: it keeps 15 digits of a number. Expected it kept as text.")
+    if not text.lstrip("-").isdigit():
+        raise Fault("A number with decimals. Expected text: format the column as text first.")
 
 
 def _zeros_lost(text: str, known: Collection[str]) -> str:

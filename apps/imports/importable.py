@@ -20,7 +20,7 @@ class Clash(Fault):
     """The row is well-formed, but it and what is there give two answers for one key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Good:
     """A row that can be applied. `record`: what is there under its key, None for a new one."""
 

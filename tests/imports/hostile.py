@@ -133,7 +133,7 @@ def macros(make: Maker) -> Hostile:
 
 def bomb(make: Maker) -> Hostile:
     name = make.random.choice(["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/media/image1.png", "xl/styles.xml"])
-    blown = b"\0" * make.random.choice([17, 50]) * 2**20
+    blown = b"\0" * make.random.randrange(17 * 2**20, 50 * 2**20)
     return Hostile("zip bomb", repacked(xlsx([HEADER, *make.rows()]), {name: blown}), "far larger|damaged")
 
 
@@ -183,7 +183,7 @@ def lost_strings(make: Maker) -> Hostile:
 
 
 def no_sheet(make: Maker) -> Hostile:
-    return Hostile("no sheet", repacked(xlsx([HEADER, *make.rows()]), {"xl/worksheets/sheet1.xml": None}), "damaged|no sheet")
+    return Hostile("no sheet", repacked(xlsx([HEADER]), {"xl/worksheets/sheet1.xml": None, "x": make.code()}), "damaged|no sheet")
 
 
 def too_wide(make: Maker) -> Hostile:

@@ -185,7 +185,7 @@ def effect(entity: Entity, good: list[Good]) -> Effect:
         cursor.execute(WAITED_FOR.format(when="<"), values)
         still = {listing for (listing,) in cursor.fetchall()}
     live = Case.objects.live().filter(entity=entity, type=SKU_TYPES[0])
-    closes = live.filter(facts__listing_id__in=[pk for pk in said if pk not in still]).count()
+    closes = sum(pk in said and pk not in still for pk in live.values_list("facts__listing_id", flat=True))
     freed = [(currency, orders, total or 0) for currency, orders, total, _ in waiting if orders]
     held = sum(row[3] for row in waiting)
     money = " + ".join(money_words(total, currency) for currency, _, total in freed if currency)
