@@ -103,8 +103,8 @@ def _without_link(line: Any) -> Any:
     return line | {"product": {name: value for name, value in product.items() if name != "customization"}}
 
 
-def read(record: Any) -> OrderSaid:
-    """What the record says. Raises Unread at the first field that cannot be read."""
+def read(record: Any, content: str = "") -> OrderSaid:
+    """What the record says; `content` is its hash, if that is known. Raises Unread at the first field that cannot be read."""
     if not isinstance(record, dict):
         raise Unread("record", "expected one order with its fields", type(record).__name__)
     status = _word(record, "fulfillment.fulfillmentStatus", STATUSES)
@@ -127,7 +127,7 @@ def read(record: Any) -> OrderSaid:
         total=total,
         lines=lines,
         buyer=_buyer(record),
-        content=content_of(record),
+        content=content or content_of(record),
     )
 
 
@@ -254,7 +254,7 @@ def _free(record: dict, path: str, longest: int) -> str:
 
 
 def _kept(text: str, longest: int) -> str:
-    return UNKEEPABLE.sub("", text).strip()[:longest]
+    return (UNKEEPABLE.sub("", text) if UNKEEPABLE.search(text) else text).strip()[:longest]
 
 
 def _units(record: dict, path: str, at: str, *, required: bool = True) -> int:

@@ -1,4 +1,4 @@
-"""SQL that stores and routes orders in bulk. Rows come as one array a column; a day is the company's."""
+"""SQL that stores and routes orders in bulk. A day is the company's."""
 
 DAY = "(o.purchased_at AT TIME ZONE entity.zone)::date"
 # IS TRUE keeps the planner from the index of periods, which finds the mappings of all listings on a day.
@@ -107,38 +107,42 @@ KNOWN = """
     WHERE connection_id = %(connection)s AND order_id = ANY(%(orders)s)
 """
 
+FINISHED = "(o.delivered_at IS NOT NULL OR o.status IN ('SHIPPED', 'CANCELLED', 'UNFULFILLABLE'))"
+OLDER = f"{FINISHED} AND coalesce(o.delivered_at, o.changed_at) < statement_timestamp() - make_interval(days => {{days}})"
+PURGE_DUE = OLDER.format(
+    days="coalesce((SELECT purge_after FROM orders_ordersettings WHERE entity_id = o.entity_id), %(purge_after)s)"
+)
+
 # Who ships is what the channel says; where it says nothing, what a person said. An order that is not ours to ship any more
 # is routed anew, and what was sent for it stays for a person to see.
-STORE = """
-    INSERT INTO orders_order AS known (
+STORE = f"""
+    INSERT INTO orders_order AS o (
         entity_id, connection_id, order_id, marketplace, on_amazon, channel, channel_said, status, purchased_at, changed_at,
         ship_by, delivered_at, currency, total, content, route, holds)
-    SELECT %(entity)s, %(connection)s, said.*, 'pending', '{}'
-    FROM unnest(
-        %(order_id)s::text[], %(marketplace)s::text[], %(on_amazon)s::boolean[], %(channel)s::text[],
-        %(channel_said)s::text[], %(status)s::text[], %(purchased_at)s::timestamptz[], %(changed_at)s::timestamptz[],
-        %(ship_by)s::timestamptz[], %(delivered_at)s::timestamptz[], %(currency)s::text[], %(total)s::numeric[],
-        %(content)s::text[]) said
+    SELECT %(entity)s, %(connection)s, said.*, 'pending', '{{}}'
+    FROM json_to_recordset(%(orders)s::json) said (
+        order_id text, marketplace text, on_amazon boolean, channel text, channel_said text, status text,
+        purchased_at timestamptz, changed_at timestamptz, ship_by timestamptz, delivered_at timestamptz, currency text,
+        total numeric, content text)
     ON CONFLICT (connection_id, order_id) DO UPDATE SET
         marketplace = excluded.marketplace, on_amazon = excluded.on_amazon,
-        channel = CASE WHEN excluded.channel = '' AND known.channel_set_by_id IS NOT NULL
-                       THEN known.channel ELSE excluded.channel END,
-        channel_set_by_id = CASE WHEN excluded.channel = '' THEN known.channel_set_by_id END,
+        channel = CASE WHEN excluded.channel = '' AND o.channel_set_by_id IS NOT NULL
+                       THEN o.channel ELSE excluded.channel END,
+        channel_set_by_id = CASE WHEN excluded.channel = '' THEN o.channel_set_by_id END,
         channel_said = excluded.channel_said, status = excluded.status, purchased_at = excluded.purchased_at,
         changed_at = excluded.changed_at, ship_by = excluded.ship_by,
-        delivered_at = coalesce(known.delivered_at, excluded.delivered_at), currency = excluded.currency,
+        delivered_at = coalesce(o.delivered_at, excluded.delivered_at), currency = excluded.currency,
         total = excluded.total, content = excluded.content,
-        route = CASE WHEN known.route = 'ship' AND excluded.channel <> 'MFN'
-                          AND NOT (excluded.channel = '' AND known.channel_set_by_id IS NOT NULL)
-                     THEN 'pending' ELSE known.route END
-    RETURNING order_id, id
+        route = CASE WHEN o.route = 'ship' AND excluded.channel <> 'MFN'
+                          AND NOT (excluded.channel = '' AND o.channel_set_by_id IS NOT NULL)
+                     THEN 'pending' ELSE o.route END
+    RETURNING o.order_id, o.id, {PURGE_DUE}
 """
 
 STORE_LINES = """
     INSERT INTO orders_orderitem AS known (order_id, item_id, listing_id, title, quantity, shipped, price)
-    SELECT * FROM unnest(
-        %(order)s::bigint[], %(item_id)s::text[], %(listing)s::bigint[], %(title)s::text[], %(quantity)s::int[],
-        %(shipped)s::int[], %(price)s::numeric[]) said
+    SELECT * FROM json_to_recordset(%(lines)s::json) said (
+        order_id bigint, item_id text, listing_id bigint, title text, quantity int, shipped int, price numeric)
     ON CONFLICT (order_id, item_id) DO UPDATE SET
         listing_id = excluded.listing_id, title = excluded.title, quantity = excluded.quantity,
         shipped = excluded.shipped, price = excluded.price
@@ -149,24 +153,14 @@ STORE_LINES = """
 DROP_LINES = """
     DELETE FROM orders_orderitem line
     WHERE line.order_id = ANY(%(orders)s) AND NOT EXISTS (
-        SELECT FROM unnest(%(order)s::bigint[], %(item_id)s::text[]) said (order_id, item_id)
+        SELECT FROM json_to_recordset(%(lines)s::json) said (order_id bigint, item_id text)
         WHERE said.order_id = line.order_id AND said.item_id = line.item_id)
 """
 
-# An order whose buyer was purged, or is due to be, says who bought it again with each later change: not kept any more.
-FINISHED = "(o.delivered_at IS NOT NULL OR o.status IN ('SHIPPED', 'CANCELLED', 'UNFULFILLABLE'))"
-OLDER = f"{FINISHED} AND coalesce(o.delivered_at, o.changed_at) < statement_timestamp() - make_interval(days => {{days}})"
-PURGE_DUE = OLDER.format(
-    days="coalesce((SELECT purge_after FROM orders_ordersettings WHERE entity_id = o.entity_id), %(purge_after)s)"
-)
-
-STORE_BUYERS = f"""
+STORE_BUYERS = """
     INSERT INTO orders_buyer AS known (order_id, name, email, phone, address)
-    SELECT said.* FROM unnest(
-        %(order)s::bigint[], %(name)s::text[], %(email)s::text[], %(phone)s::text[], %(address)s::jsonb[]
-        ) said (order_id, name, email, phone, address)
-    JOIN orders_order o ON o.id = said.order_id
-    WHERE NOT ({PURGE_DUE})
+    SELECT * FROM json_to_recordset(%(buyers)s::json) said (
+        order_id bigint, name text, email text, phone text, address jsonb)
     ON CONFLICT (order_id) DO UPDATE SET
         name = excluded.name, email = excluded.email, phone = excluded.phone, address = excluded.address
     WHERE (known.name, known.email, known.phone, known.address)
