@@ -12,7 +12,6 @@ from django.db.models.functions import Ceil, Coalesce, Greatest, Now
 
 from apps.catalog.models import Channel, Item, Listing
 from apps.core.models import Entity, User
-from apps.core.permissions import READ_STOCK
 from apps.core.ranges import key_range
 from apps.integrations.models import Connection, SyncRun
 from apps.inventory.rules import Margin, Quantities, Shown
@@ -22,9 +21,6 @@ WHOLE = models.DecimalField(max_digits=18, decimal_places=2)
 
 
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
-    def visible_to(self, user: User) -> "SnapshotQuerySet":
-        return self.filter(connection__entity__in=user.entities_where(READ_STOCK))
-
     def current(self) -> "SnapshotQuerySet":
         return self.filter(current=True)
 
@@ -70,9 +66,6 @@ QUANTITIES = tuple(each.name for each in fields(Quantities) if each.name not in 
 
 
 class LevelQuerySet(models.QuerySet["Level"]):
-    def visible_to(self, user: User) -> "LevelQuerySet":
-        return self.filter(snapshot__connection__entity__in=user.entities_where(READ_STOCK))
-
     def current(self) -> "LevelQuerySet":
         return self.filter(snapshot__current=True)
 

@@ -11,6 +11,8 @@ from django.urls import reverse
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
+from apps.exceptions.sweep import sweep
+from apps.exceptions.types import Scope
 from apps.inventory.models import Buffer
 from apps.inventory.operations import ErpCount, set_buffer, take_erp_stock
 from tests.console.conftest import signed_in
@@ -229,3 +231,35 @@ def test_a_broken_sum_is_a_case_that_leads_here_and_back(client, place, entity):
     assert "BF-SAGE: Amazon says 5 reserved, its parts add up to 2" in text(page)
     assert reverse("stock_listing", args=[listing(place, "BF-SAGE").pk]) in {href for _, href in Page(page).links}
     assert f"/cases/{case.pk}/" in {href for _, href in Page(page_of(client, place, "BF-SAGE")).links}
+
+
+def test_a_stale_snapshot_is_a_case_that_offers_to_pull_again(client, place, entity):
+    scan(place, summary("BF-SAGE", 10))
+    aged(place, hours=3)
+    sweep("stock.snapshot-stale", Scope(entity=entity))
+    case = Case.objects.get(entity=entity, type="stock.snapshot-stale")
+    told = text(client.get(reverse("case", args=[case.pk])))
+    assert "What Amazon holds for Brackenfold UK was last counted 3 h 0 m ago" in told
+    assert "United Kingdom A1F83G8C2ARO7P" in told and "Pulled every 15 minutes; too old after 120" in told
+    assert "Until the scan is complete, the one before counts." in told
+    assert f"/cases/{case.pk}/" in {href for _, href in Page(client.get("/stock/")).links}
+
+
+def test_a_flipped_listing_is_a_case_that_removes_its_buffer(client, place, entity, tom):
+    scan(place, summary("BF-SAGE", 10))
+    found = listing(place, "BF-SAGE")
+    found.channel = "MFN"
+    found.save()
+    set_buffer(entity=entity, listing=found, least=4, percent=Decimal(0), reason="Four", actor=tom)
+    found.channel = "AFN"
+    found.save()
+    sweep("stock.partition-violation", Scope(entity=entity))
+    case = Case.objects.get(entity=entity, type="stock.partition-violation")
+    page = client.get(reverse("case", args=[case.pk]))
+    assert "BF-SAGE is shipped by Amazon now, and a buffer of at least 4 of our own stock is still set" in text(page)
+    address = reverse("act", args=[case.pk, "remove"])
+    preview = client.post(address, {"reason": "Amazon ships it", "preview": "1"})
+    assert "The buffer of at least 4 ends today: from then on nothing of it is kept back." in text(preview)
+    client.post(address, {"reason": "Amazon ships it", "digest": digest_of(preview)})
+    case.refresh_from_db()
+    assert case.state == "resolved" and not Buffer.objects.in_force().exists()

@@ -43,7 +43,6 @@ def flipped_listings(scope: Scope) -> Iterator[Finding]:
                 "connection": listing.connection.name,
                 "marketplace": name_of(listing.marketplace),
                 "buffer": str(buffer) if buffer else "",
-                "set_by": buffer.set_by_id if buffer else None,
                 "set_at": buffer.set_at.isoformat() if buffer else "",
                 "pushes": sending,
             },
