@@ -161,7 +161,7 @@ def test_who_gets_in(role: Role, ours: Company, theirs: Company):
             assert page.heading, address
             assert len(page.ids) == len(set(page.ids)), address
             assert "Brackenfold 2" not in response.content.decode(), address
-    for name in OF_ONE.keys() - {"import_empty"}:  # an empty sheet is nobody's
+    for name in (name for name in OF_ONE if name != "import_empty"):  # an empty sheet is nobody's
         response = client.get(address_of(name, theirs))
         allowed = (404,) if role in OF_ONE[name] else (403, 404)
         assert response.status_code in allowed, (name, role)
