@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from apps.core.errors import Refused
 from apps.core.permissions import Role
 from apps.imports.importable import SHEETS
-from apps.imports.operations import undo
+from apps.imports.operations import preview_undo, undo
 from apps.imports.writing import export
 from apps.inventory.models import ErpStock
 from tests.factories import EntityFactory, ItemFactory, person
@@ -46,6 +47,13 @@ def test_counts_are_taken_replaced_by_later_ones_and_given_back(entity, tom):
     assert now(entity)["10733", "FBA-UK"] == 90
     undo(row=row, reason="Wrong", actor=tom)
     assert now(entity) == {("10733", "FBA-UK"): 120, ("10734", "FBA-UK"): -2}
+
+
+def test_items_that_the_erp_counts_stay(entity, tom):
+    row = save(bring(entity, tom, xlsx([["Item", "Title"], ["10799", "Vase"]])), tom)
+    save(bring(entity, tom, xlsx([HEADER, ["10799", "FBA-UK", 4, "2026-07-01"]]), sheet="erp-stock"), tom)
+    with pytest.raises(Refused, match="10799, which it added, is counted by the ERP"):
+        preview_undo(row)
 
 
 def test_unknown_items_and_future_counts_are_bad(entity, tom):

@@ -10,10 +10,12 @@ from apps.imports import records
 from apps.imports.columns import Choice, Column, Columns, Digits, Fault, Key, Money, Text, Whole, check_decimals
 from apps.imports.importable import Good, Importable, Record, Undoing, Values, register_sheet
 from apps.imports.models import Import
+from apps.inventory.models import ErpStock
 
 DEFAULTS = {"ean": "", "asin": "", "pack": 1, "price": None, "currency": "", "active": True}
 YES_NO = {"yes": True, "no": False}
 BUILT_ON = (
+    (ErpStock, "is counted by the ERP"),
     (RefusedPart, "stands in a conflict of SKUs"),
     (MappingPart, "has SKUs mapped to it"),
 )
