@@ -92,6 +92,9 @@ LINES = [
     "DELETE FROM ledger_journalline",
     "INSERT INTO ledger_journalline (journal_id, number, account_id, label, debit, credit)"
     " SELECT journal_id, 3, account_id, label, 0, 0 FROM ledger_journalline WHERE number = 1",
+    "INSERT INTO ledger_journalline (journal_id, number, account_id, label, debit, credit)"
+    " SELECT journal_id, number, account_id, label, debit, credit FROM ledger_journalline"
+    " ON CONFLICT (journal_id, number) DO UPDATE SET label = 'Other'",
 ]
 
 
@@ -103,6 +106,12 @@ def test_lines_of_an_approved_or_exported_journal_stay(journal, batch, statement
 @pytest.mark.parametrize("statement", LINES)
 def test_lines_of_an_approved_journal_stay(journal, statement):
     refused(statement, "is approved: its lines cannot be changed")
+
+
+def test_one_line_of_an_approved_journal_stops_the_whole_statement(entity, journal):
+    booked(entity)
+    for statement in LINES:
+        refused(statement, "is approved: its lines cannot be changed")
 
 
 def test_no_line_moves_into_or_out_of_an_exported_journal(entity, journal, batch):
