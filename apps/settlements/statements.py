@@ -29,30 +29,36 @@ WRITE_JOURNALS = """
             lines_hash = excluded.lines_hash, default_leg_lines = excluded.default_leg_lines,
             default_leg_amount = excluded.default_leg_amount, built_at = statement_timestamp()
         RETURNING key, id
-    ), linked AS (
-        INSERT INTO settlements_settlementjournal (version_id, journal_id, month, number, parts_hash)
-        SELECT version_id, id, month, number, parts_hash FROM wanted JOIN written USING (key)
-        ON CONFLICT (journal_id) DO UPDATE SET version_id = excluded.version_id, parts_hash = excluded.parts_hash
     )
-    SELECT key, id FROM written
+    INSERT INTO settlements_settlementjournal (version_id, journal_id, month, number, parts_hash)
+    SELECT version_id, id, month, number, parts_hash FROM wanted JOIN written USING (key)
+    ON CONFLICT (journal_id) DO UPDATE SET version_id = excluded.version_id, parts_hash = excluded.parts_hash
 """
 REGROUP = """
     WITH entry AS (
-        SELECT * FROM unnest(%s::bigint[], %s::int[], %s::numeric[], %s::bigint[], %s::text[])
-            entry (journal_id, default_leg_lines, default_leg_amount, version_id, parts_hash)
-    ), journals AS (
-        UPDATE ledger_journal SET default_leg_lines = entry.default_leg_lines, default_leg_amount = entry.default_leg_amount
-        FROM entry WHERE id = journal_id
+        SELECT * FROM unnest(%s::text[], %s::int[], %s::numeric[], %s::bigint[], %s::text[])
+            entry (key, default_leg_lines, default_leg_amount, version_id, parts_hash)
+    ), regrouped AS (
+        UPDATE ledger_journal journal
+        SET default_leg_lines = entry.default_leg_lines, default_leg_amount = entry.default_leg_amount
+        FROM entry WHERE journal.key = entry.key
+        RETURNING id, entry.version_id, entry.parts_hash
     )
-    UPDATE settlements_settlementjournal booked SET version_id = entry.version_id, parts_hash = entry.parts_hash
-    FROM entry WHERE booked.journal_id = entry.journal_id
+    UPDATE settlements_settlementjournal booked SET version_id = regrouped.version_id, parts_hash = regrouped.parts_hash
+    FROM regrouped WHERE booked.journal_id = regrouped.id
 """
 WRITE_LINES = """
     INSERT INTO ledger_journalline (journal_id, number, account_id, label, tax_code_id, debit, credit)
-    SELECT * FROM unnest(%s::bigint[], %s::int[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[])
-    RETURNING journal_id, number, id
+    SELECT journal.id, line.number, line.account_id, line.label, line.tax_code_id, line.debit, line.credit
+    FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::text[], %s::bigint[], %s::numeric[], %s::numeric[])
+        line (key, number, account_id, label, tax_code_id, debit, credit)
+    JOIN ledger_journal journal USING (key)
 """
 WRITE_PARTS = """
     INSERT INTO settlements_journalpart (journal_line_id, signature_id, leg, default_leg, lines, amount)
-    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::boolean[], %s::bigint[], %s::numeric[])
+    SELECT line.id, part.signature_id, part.leg, part.default_leg, part.lines, part.amount
+    FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::text[], %s::boolean[], %s::bigint[], %s::numeric[])
+        part (key, number, signature_id, leg, default_leg, lines, amount)
+    JOIN ledger_journal journal USING (key)
+    JOIN ledger_journalline line ON line.journal_id = journal.id AND line.number = part.number
 """

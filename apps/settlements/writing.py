@@ -134,45 +134,38 @@ def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
         )
         for entry in entries
     ]
+    lines = [
+        (entry.key, number, line.account, line.label, line.tax_code, line.debit, line.credit)
+        for entry in entries
+        for number, line in enumerate(entry.draft.lines, 1)
+    ]
     with connection.cursor() as cursor:
         cursor.execute(statements.WRITE_JOURNALS, [*_columns(rows), facts.entity.pk])
-        ids = dict(cursor.fetchall())
-        lines = [
-            (ids[entry.key], number, line.account, line.label, line.tax_code, line.debit, line.credit)
-            for entry in entries
-            for number, line in enumerate(entry.draft.lines, 1)
-        ]
-        if not lines:
-            return
-        cursor.execute(statements.WRITE_LINES, _columns(lines))
-        of_line = {(journal, number): pk for journal, number, pk in cursor.fetchall()}
-    _write_parts(facts, entries, [ids[entry.key] for entry in entries], of_line)
+        if lines:
+            cursor.execute(statements.WRITE_LINES, _columns(lines))
+    _write_parts(facts, entries)
 
 
 def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
     """What they say is the same, an approval holds; only what the figures are made of is another."""
     if not entries:
         return
-    ids = [facts.standing[entry.key].id for entry in entries]
     rows = [
-        (pk, entry.draft.default_leg_lines, entry.draft.default_leg_amount, entry.version.pk, entry.parts_hash)
-        for pk, entry in zip(ids, entries, strict=True)
+        (entry.key, entry.draft.default_leg_lines, entry.draft.default_leg_amount, entry.version.pk, entry.parts_hash)
+        for entry in entries
     ]
     with connection.cursor() as cursor:
         cursor.execute(statements.REGROUP, _columns(rows))
-    JournalPart.objects.filter(journal_line__journal__in=ids).delete()
-    lines = JournalLine.objects.filter(journal__in=ids).values_list("journal", "number", "pk")
-    _write_parts(facts, entries, ids, {(journal, number): pk for journal, number, pk in lines})
+    JournalPart.objects.filter(journal_line__journal__in=[facts.standing[entry.key].id for entry in entries]).delete()
+    _write_parts(facts, entries)
 
 
-def _write_parts(
-    facts: Facts, entries: Sequence[Entry], journals: Sequence[int], lines: dict[tuple[int, int], int]
-) -> None:
-    """`lines` is (journal, number) -> the line's row. A correction's parts are less what has left already."""
+def _write_parts(facts: Facts, entries: Sequence[Entry]) -> None:
+    """A correction's parts are less what has left already."""
     booked = _booked_parts(facts, [entry for entry in entries if entry.corrects is not None])
     rows = [
-        (lines[journal, number], part.cause, part.leg, part.default_leg, part.lines, part.amount)
-        for entry, journal in zip(entries, journals, strict=True)
+        (entry.key, number, part.cause, part.leg, part.default_leg, part.lines, part.amount)
+        for entry in entries
         for number, line in enumerate(entry.draft.lines, 1)
         for part in _parts(facts, entry, line, booked)
     ]
