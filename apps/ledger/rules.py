@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -79,8 +80,7 @@ class Posting:
     tax_class: int | None = None
 
 
-@dataclass(frozen=True)
-class Portion:
+class Portion(NamedTuple):
     """One cell of a roll-up. `posting` None: nobody has given its cause an account."""
 
     cause: int
@@ -113,8 +113,13 @@ class Books:
         rules = [rule for found in self.tax_classes.values() for rule in found.rules]
         return {day for rule in rules for day in (rule.since, rule.until) if day}
 
+    @cached_property
+    def role_of(self) -> dict[int, str]:
+        """Account id -> its role, of those that have one."""
+        return {account: role for role, account in self.roles.items()}
+
     def has_role(self, account: int, role: str) -> bool:
-        return self.roles.get(role) == account
+        return self.role_of.get(account) == role
 
 
 @dataclass
@@ -238,15 +243,16 @@ def _month(month: date, portions: list[Portion], books: Books, round_half_up: Ro
     for portion in portions:
         tax = _tax(portion, books, decided)
         spot = _spot(portion, tax, books)
-        if spot not in lines:
-            lines[spot] = spot.line()
-        line = lines[spot]
+        line = lines.get(spot)
+        if line is None:
+            line = lines[spot] = spot.line()
         default_taken = tax is not None and tax.default_taken
-        part_key = (spot, portion.cause, portion.leg, default_taken)
-        if part_key not in parts:
-            parts[part_key] = Part(portion.cause, portion.leg, default_taken)
-            line.parts.append(parts[part_key])
-        part, amount = parts[part_key], portion.amount
+        origin = (spot, portion.cause, portion.leg, default_taken)
+        part = parts.get(origin)
+        if part is None:
+            part = parts[origin] = Part(portion.cause, portion.leg, default_taken)
+            line.parts.append(part)
+        amount = portion.amount
         part.lines += portion.lines
         part.amount += amount
         line.amount += amount
@@ -287,11 +293,13 @@ def _spot(portion: Portion, tax: TaxDecision | None, books: Books) -> Spot:
         name = books.tax_classes[portion.posting.tax_class].name
         return Spot(None, None, f"No tax code: {name}, {tax.leg}", missing_tax=tax_subject(name, tax.leg))
     account = portion.posting.account
-    label = books.names[account]
-    if books.has_role(account, RESERVE):
+    role = books.role_of.get(account)
+    if role == RESERVE:
         label = "Reserve, given back" if portion.amount > 0 else "Reserve, kept"
-    elif books.has_role(account, CLEARING):
+    elif role == CLEARING:
         label = EARLIER_BALANCES  # beside the payout itself, which has a line of its own
+    else:
+        label = books.names[account]
     return Spot(account, tax.code if tax else None, label)
 
 

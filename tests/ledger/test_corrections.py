@@ -15,7 +15,7 @@ from tests.ledger.test_rules import BOOKS, FBA, POUNDS, SELLING, ends, portion, 
 
 OCTOBER = date(2026, 10, 1)
 complete = st.builds(
-    replace,
+    Portion._replace,
     portions,
     leg=st.sampled_from(["", "GB>GB", "GB>DE"]),
     posting=st.sampled_from(
@@ -101,7 +101,7 @@ def test_a_fee_that_moves_to_another_account_takes_its_tax_with_it():
     fee = portion("-120.00", OCTOBER.replace(day=5), Posting(5110, SELLING), lines=8)
     sale = portion("500.00", OCTOBER.replace(day=5), Posting(4000), cause=2)
     then = months([fee, sale], date(2026, 10, 24))[OCTOBER]
-    now = months([replace(fee, posting=Posting(2260)), sale], date(2026, 10, 24))[OCTOBER]
+    now = months([fee._replace(posting=Posting(2260)), sale], date(2026, 10, 24))[OCTOBER]
     rest = difference(OCTOBER, now, book(Booked(1, 1), then), BOOKS)
     assert [(line.account, line.debit, line.credit) for line in rest.lines] == [
         (2201, Decimal(0), Decimal("20.00")),
@@ -122,7 +122,7 @@ def test_a_new_name_of_an_account_corrects_nothing():
     assert difference(OCTOBER, now, book(Booked(1, 1), then), renamed).lines == []
 
 
-@given(portions.map(lambda found: replace(found, posting=Posting(4000))), ends)
+@given(portions.map(lambda found: found._replace(posting=Posting(4000))), ends)
 def test_an_approval_is_bound_to_every_figure(found, end):
     draft = next(iter(months([found], end).values()))
     print_of = fingerprint(draft.period, draft.dated, draft.lines)
