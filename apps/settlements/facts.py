@@ -1,7 +1,7 @@
 """What journals are computed from, read once: roll-ups, what maps them, what has left, what stands open, what is locked."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,7 +13,6 @@ from django.db import connection
 from apps.core.models import Entity
 from apps.ledger.corrections import Booked, place_of
 from apps.ledger.models import Journal
-from apps.ledger.periods import locked_months
 from apps.ledger.rules import Books, Posting, TaxClass, TaxCode, TaxRule
 from apps.settlements.models import FeeSignature, SettlementVersion
 from apps.settlements.rules import Span
@@ -27,6 +26,7 @@ TAX_RULES = """
     WHERE class.entity_id = %(entity)s
     ORDER BY rule.leg, rule.period
 """
+CHART = (ACCOUNTS, TAX_CODES, TAX_CLASSES, TAX_RULES)
 
 # Cut by month and wherever a rule begins or ends, each group has one account and one tax code, and days cost nothing.
 CELLS = """
@@ -68,6 +68,7 @@ STANDING = """
          AND (journal.state <> 'exported' OR journal.id = ANY(%(given_back)s))
     WHERE version.settlement_id = ANY(%(settlements)s)
 """
+LOCKED = "SELECT month FROM ledger_periodlock WHERE entity_id = %(entity)s AND unlocked_at IS NULL"
 
 Postings = Mapping[int, Sequence[tuple[Span, Posting]]]
 """Signature id -> where its money goes when."""
@@ -153,30 +154,29 @@ def read(
         "given_back": list(given_back),
     }
     with connection.cursor() as cursor:
-
-        def rows(statement: str, **more) -> list[tuple]:
-            cursor.execute(statement, asked | more)
-            return cursor.fetchall()
-
-        books = _books(rows)
+        # Several statements at once are possible because Django binds their values on this side.
+        cursor.execute(";".join((*CHART, POSTINGS, BOOKED, STANDING, LOCKED)), asked)
+        *chart, posted, booked, standing, locked = (found.fetchall() for found in cursor.results())
+        books = _books(*chart)
         postings: dict[int, list[tuple[Span, Posting]]] = defaultdict(list)
         days = {*cuts, *books.tax_days}
-        for signature, since, until, account, tax_class in rows(POSTINGS):
+        for signature, since, until, account, tax_class in posted:
             postings[signature].append((Span(since, until), Posting(account, tax_class)))
             days |= {day for day in (since, until) if day}
+        cursor.execute(CELLS.format(rollups=rollups.query), asked | {"cuts": sorted(days), **rollups.values})
         cells: dict[int, list[Cell]] = defaultdict(list)
-        for version, *cell in rows(CELLS.format(rollups=rollups.query), cuts=sorted(days), **rollups.values):
+        for version, *cell in cursor.fetchall():
             cells[version].append(Cell(*cell))
-        return Facts(
-            entity=entity,
-            versions=list(versions),
-            books=books,
-            cells=cells,
-            postings=postings,
-            booked=_booked(books, rows(BOOKED)),
-            standing={key: Standing(*row) for key, *row in rows(STANDING)},
-            locked=locked_months(entity),
-        )
+    return Facts(
+        entity=entity,
+        versions=list(versions),
+        books=books,
+        cells=cells,
+        postings=postings,
+        booked=_booked(books, booked),
+        standing={key: Standing(*row) for key, *row in standing},
+        locked=frozenset(month for (month,) in locked),
+    )
 
 
 def _booked(books: Books, rows: list[tuple]) -> dict[tuple[int, date], Booked]:
@@ -194,16 +194,15 @@ def _booked(books: Books, rows: list[tuple]) -> dict[tuple[int, date], Booked]:
     return found
 
 
-def _books(rows: Callable[[str], list[tuple]]) -> Books:
+def _books(accounts: list[tuple], codes: list[tuple], classes: list[tuple], rules: list[tuple]) -> Books:
     """What the company's journals are built with: accounts, roles, tax."""
-    accounts, codes = rows(ACCOUNTS), rows(TAX_CODES)
-    rules: dict[int, list[TaxRule]] = defaultdict(list)
-    for tax_class, *rule in rows(TAX_RULES):
-        rules[tax_class].append(TaxRule(*rule))
+    of_class: dict[int, list[TaxRule]] = defaultdict(list)
+    for tax_class, *rule in rules:
+        of_class[tax_class].append(TaxRule(*rule))
     return Books(
         names={pk: name for pk, name, _, _ in accounts},
         codes={pk: code for pk, _, code, _ in accounts},
         roles={role: pk for pk, _, _, role in accounts if role},
-        tax_classes={pk: TaxClass(pk, name, leg, tuple(rules[pk])) for pk, name, leg in rows(TAX_CLASSES)},
+        tax_classes={pk: TaxClass(pk, name, leg, tuple(of_class[pk])) for pk, name, leg in classes},
         tax_codes={pk: TaxCode(pk, name, rate, account) for pk, name, rate, account in codes},
     )
