@@ -14,15 +14,16 @@ BOOKED_PARTS = """
 WRITE_JOURNALS = """
     WITH wanted AS (
         SELECT * FROM unnest(
-            %s::text[], %s::text[], %s::date[], %s::date[], %s::text[], %s::bigint[], %s::text[], %s::int[], %s::numeric[],
-            %s::bigint[], %s::date[], %s::int[], %s::text[]
-        ) entry (key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
+            %s::bigint[], %s::text[], %s::text[], %s::date[], %s::date[], %s::text[], %s::bigint[], %s::text[], %s::int[],
+            %s::numeric[], %s::bigint[], %s::date[], %s::int[], %s::text[]
+        ) entry (entity_id, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
                  version_id, month, number, parts_hash)
     ), written AS (
         INSERT INTO ledger_journal AS journal (
             entity_id, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
             approved_hash, returned)
-        SELECT %s, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount, '', ''
+        SELECT entity_id, key, currency, period, dated, state, corrects_id, lines_hash, default_leg_lines, default_leg_amount,
+               '', ''
         FROM wanted
         ON CONFLICT (key) DO UPDATE SET
             period = excluded.period, dated = excluded.dated, state = excluded.state, corrects_id = excluded.corrects_id,

@@ -118,6 +118,7 @@ def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
         JournalLine.objects.filter(journal__in=rebuilt).delete()
     rows = [
         (
+            facts.entity.pk,
             entry.key,
             entry.version.settlement.currency,
             entry.period,
@@ -139,11 +140,9 @@ def _write_lines(facts: Facts, entries: Sequence[Entry]) -> None:
         for entry in entries
         for number, line in enumerate(entry.draft.lines, 1)
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(statements.WRITE_JOURNALS, [*_columns(rows), facts.entity.pk])
-        if lines:
-            cursor.execute(statements.WRITE_LINES, _columns(lines))
-    _write_parts(facts, entries)
+    _execute(
+        (statements.WRITE_JOURNALS, rows), (statements.WRITE_LINES, lines), (statements.WRITE_PARTS, _parts(facts, entries))
+    )
 
 
 def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
@@ -154,32 +153,30 @@ def _regroup(facts: Facts, entries: Sequence[Entry]) -> None:
         (entry.key, entry.draft.default_leg_lines, entry.draft.default_leg_amount, entry.version.pk, entry.parts_hash)
         for entry in entries
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(statements.REGROUP, _columns(rows))
     JournalPart.objects.filter(journal_line__journal__in=[facts.standing[entry.key].id for entry in entries]).delete()
-    _write_parts(facts, entries)
+    _execute((statements.REGROUP, rows), (statements.WRITE_PARTS, _parts(facts, entries)))
 
 
-def _write_parts(facts: Facts, entries: Sequence[Entry]) -> None:
+def _execute(*writes: tuple[str, Sequence[tuple]]) -> None:
+    """These statements, each with its rows as one array a column, in one go; without rows there is nothing to write."""
+    writes = [(statement, rows) for statement, rows in writes if rows]
+    columns = [list(column) for _, rows in writes for column in zip(*rows, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(";".join(statement for statement, _ in writes), columns)
+
+
+def _parts(facts: Facts, entries: Sequence[Entry]) -> list[tuple]:
     """A correction's parts are less what has left already."""
     booked = _booked_parts(facts, [entry for entry in entries if entry.corrects is not None])
-    rows = [
+    return [
         (entry.key, number, part.cause, part.leg, part.default_leg, part.lines, part.amount)
         for entry in entries
         for number, line in enumerate(entry.draft.lines, 1)
-        for part in _parts(facts, entry, line, booked)
+        for part in _parts_of(facts, entry, line, booked)
     ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(statements.WRITE_PARTS, _columns(rows))
 
 
-def _columns(rows: Sequence[tuple]) -> list[list]:
-    """One array a column, as unnest takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _parts(facts: Facts, entry: Entry, line: Line, booked: dict) -> Iterable[Part]:
+def _parts_of(facts: Facts, entry: Entry, line: Line, booked: dict) -> Iterable[Part]:
     if entry.corrects is None or line.account is None:
         return line.parts
     place = place_of(line.account, line.tax_code, line.label, facts.books)
