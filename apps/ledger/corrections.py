@@ -16,18 +16,22 @@ Origin = tuple[Place, int, str, bool]
 
 @dataclass
 class Booked:
-    """What the exported journals of one month of a payout book in sum. `newest` is the id of the last of them, `posted` the
+    """What the exported journals of one month of a payout book in sum. `journals` are their ids, the newest last, `number` is
 
-    latest month that one of them is posted in.
+    that one's, `posted` the latest month that one of them is posted in.
     """
 
     number: int
-    newest: int
+    journals: list[int]
     posted: date = date.min
     default_leg_lines: int = 0
     default_leg_amount: Decimal = ZERO
     amounts: dict[Place, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     labels: dict[Place, str] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> int:
+        return self.journals[-1]
 
 
 def place_of(account: int, tax_code: int | None, label: str, books: Books) -> Place:

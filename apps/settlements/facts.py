@@ -183,9 +183,12 @@ def _booked(books: Books, rows: list[tuple]) -> dict[tuple[int, date], Booked]:
     """The rows come in the order of the journals' numbers."""
     found: dict[tuple[int, date], Booked] = {}
     for settlement, month, number, journal, posted, leg_lines, leg_amount, account, tax_code, label, amount in rows:
-        booked = found.setdefault((settlement, month), Booked(0, 0))
-        if journal != booked.newest:
-            booked.number, booked.newest, booked.posted = number, journal, max(booked.posted, posted)
+        if (settlement, month) not in found:
+            found[settlement, month] = Booked(number, [])
+        booked = found[settlement, month]
+        if journal not in booked.journals:
+            booked.number, booked.posted = number, max(booked.posted, posted)
+            booked.journals.append(journal)
             booked.default_leg_lines += leg_lines
             booked.default_leg_amount += leg_amount
         place = place_of(account, tax_code, label, books)

@@ -1,15 +1,10 @@
 """SQL that writes journals in bulk. Rows come as one array a column."""
 
 BOOKED_PARTS = """
-    SELECT version.settlement_id, booked.month, line.account_id, line.tax_code_id, line.label,
-           part.signature_id, part.leg, part.default_leg, sum(part.lines)::bigint, sum(part.amount)
-    FROM settlements_settlementversion version
-    JOIN settlements_settlementjournal booked ON booked.version_id = version.id
-    JOIN ledger_journal journal ON journal.id = booked.journal_id AND journal.state = 'exported'
-    JOIN ledger_journalline line ON line.journal_id = journal.id AND line.account_id = ANY(%(accounts)s)
-    JOIN settlements_journalpart part ON part.journal_line_id = line.id
-    WHERE version.settlement_id = ANY(%(settlements)s)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+    SELECT line.journal_id, line.account_id, line.tax_code_id, line.label,
+           part.signature_id, part.leg, part.default_leg, part.lines, part.amount
+    FROM ledger_journalline line JOIN settlements_journalpart part ON part.journal_line_id = line.id
+    WHERE line.journal_id = ANY(%(journals)s) AND line.account_id = ANY(%(accounts)s)
 """
 WRITE_JOURNALS = """
     WITH wanted AS (

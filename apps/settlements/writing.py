@@ -188,14 +188,16 @@ def _booked_parts(facts: Facts, corrections: Sequence[Entry]) -> dict[tuple[int,
     found: dict = defaultdict(dict)
     if not corrections:
         return found
+    corrected = {(entry.version.settlement_id, entry.month) for entry in corrections}
+    months = {journal: month for month in corrected for journal in facts.booked[month].journals}
     asked = {
-        "settlements": [entry.version.settlement_id for entry in corrections],
+        "journals": list(months),
         "accounts": sorted({line.account for entry in corrections for line in entry.draft.lines if line.account}),
     }
     with connection.cursor() as cursor:
         cursor.execute(statements.BOOKED_PARTS, asked)
-        for settlement, month, account, tax_code, label, *origin, lines, amount in cursor.fetchall():
-            key = (place_of(account, tax_code, label, facts.books), *origin)
-            had_lines, had = found[settlement, month].get(key, (0, Decimal(0)))
-            found[settlement, month][key] = (had_lines + lines, had + amount)
+        for journal, account, tax_code, label, *origin, lines, amount in cursor.fetchall():
+            booked, key = found[months[journal]], (place_of(account, tax_code, label, facts.books), *origin)
+            had_lines, had = booked.get(key, (0, Decimal(0)))
+            booked[key] = (had_lines + lines, had + amount)
     return found

@@ -68,7 +68,7 @@ def made_of(draft: Draft | None) -> dict:
 def test_what_has_left_and_its_correction_say_what_they_should(left, wanted, end_then, end_now):
     then, now = months(left, end_then), months(wanted, end_now)
     for month in then.keys() | now.keys():
-        booked = book(Booked(1, 1), then.get(month, Draft(month, month, [])))
+        booked = book(Booked(1, [1]), then.get(month, Draft(month, month, [])))
         rest = difference(month, now.get(month), booked, BOOKS)
         assert sum((line.amount for line in rest.lines), Decimal(0)) == 0
         assert all(line.amount for line in rest.lines)
@@ -82,7 +82,7 @@ def test_what_has_left_and_its_correction_say_what_they_should(left, wanted, end
 def test_its_parts_lead_to_the_lines_that_moved(left, wanted, end):
     then, now = months(left, end), months(wanted, end)
     for month in then.keys() & now.keys():
-        rest = difference(month, now[month], book(Booked(1, 1), then[month]), BOOKS)
+        rest = difference(month, now[month], book(Booked(1, [1]), then[month]), BOOKS)
         moved = {place_of(line.account, line.tax_code, line.label, BOOKS) for line in rest.lines}
         expected = defaultdict(lambda: (0, Decimal(0)))
         for sign, draft in ((1, now[month]), (-1, then[month])):
@@ -102,7 +102,7 @@ def test_a_fee_that_moves_to_another_account_takes_its_tax_with_it():
     sale = portion("500.00", OCTOBER.replace(day=5), Posting(4000), cause=2)
     then = months([fee, sale], date(2026, 10, 24))[OCTOBER]
     now = months([fee._replace(posting=Posting(2260)), sale], date(2026, 10, 24))[OCTOBER]
-    rest = difference(OCTOBER, now, book(Booked(1, 1), then), BOOKS)
+    rest = difference(OCTOBER, now, book(Booked(1, [1]), then), BOOKS)
     assert [(line.account, line.debit, line.credit) for line in rest.lines] == [
         (2201, Decimal(0), Decimal("20.00")),
         (2260, Decimal("120.00"), Decimal(0)),
@@ -119,7 +119,7 @@ def test_a_new_name_of_an_account_corrects_nothing():
     renamed = replace(BOOKS, names={**BOOKS.names, 4000: "Turnover"})
     now = drafts([portion("10.00", OCTOBER, Posting(4000))], end=OCTOBER, books=renamed, round_half_up=POUNDS)[0]
     assert now.lines[1].label == "Turnover"
-    assert difference(OCTOBER, now, book(Booked(1, 1), then), renamed).lines == []
+    assert difference(OCTOBER, now, book(Booked(1, [1]), then), renamed).lines == []
 
 
 @given(portions.map(lambda found: found._replace(posting=Posting(4000))), ends)
