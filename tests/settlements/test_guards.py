@@ -64,6 +64,14 @@ def test_no_part_moves_into_or_out_of_what_left(journals, side):
         SettlementJournal.objects.filter(journal=journals[0]).delete()
 
 
+def test_what_left_is_not_given_back_for_the_time_of_a_change(journals):
+    october, _ = journals
+    with pytest.raises(DatabaseError, match="is in a batch: void that first"), transaction.atomic():
+        run("UPDATE ledger_journal SET state = 'approved' WHERE id = %(journal)s", journal=october.pk)
+        run(f"UPDATE settlements_journalpart SET amount = amount + 1 WHERE {OF}", journal=october.pk)
+        run("UPDATE ledger_journal SET state = 'exported' WHERE id = %(journal)s", journal=october.pk)
+
+
 def test_a_line_written_beside_an_approval_does_not_get_into_what_leaves(entity, place, ian):
     """The statement comes first and commits last: whoever approves or exports waits, and then finds other lines."""
     (journal,) = settle(place, "30000000001")
