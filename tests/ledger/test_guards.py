@@ -155,7 +155,7 @@ def test_an_exported_journal_is_not_deleted_nor_an_approved_one(batch, entity, m
 
 def test_a_journal_is_exported_exactly_while_a_live_batch_holds_it(batch, entity, marta):
     words = "a journal is exported exactly while a live batch holds it"
-    refused("UPDATE ledger_journal SET state = 'approved'", words)
+    refused("UPDATE ledger_journal SET state = 'approved'", "is in a batch: void that first")
     refused("UPDATE ledger_batchjournal SET live = false", words)
     refused(f"UPDATE ledger_exportbatch SET {VOIDED}", words)
     refused(f"UPDATE ledger_exportbatch SET {VOIDED}; UPDATE ledger_batchjournal SET live = false", words)
