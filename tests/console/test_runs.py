@@ -224,6 +224,14 @@ class TestConnections:
         assert client(source, Role.VIEWER).post(reverse("connection_check", args=[source.connection_id])).status_code == 403
 
 
+def test_the_jobs_list_leaves_runs_to_their_own_screen(source):
+    run = runs.pull(source)
+    Job.objects.filter(pk=run.job_id).update(state=JobState.FAILED)
+    body = text(client(source, Role.OPS).get(reverse("jobs")))
+    assert "No job has run yet" in body
+    assert "needs you" not in body
+
+
 def test_what_needs_somebody_stands_in_the_queue_with_its_evidence(source, outside):
     ops = client(source, Role.OPS)
     outside.fail([revoked()])

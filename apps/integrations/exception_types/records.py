@@ -85,7 +85,7 @@ def _preview_process(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     return Plan(
         effect="Process it again",
         says="The record as we keep it is read once more, as if it had just come. If it still cannot be read, the words say "
-        "why, and nothing is changed.",
+        "why, and nothing is changed. What is not kept of it, such as a buyer's address, comes when it is fetched next.",
         digest=digest(record.pk, record.last_seen_at, record.read_at),
     )
 
