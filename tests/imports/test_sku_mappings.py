@@ -9,6 +9,9 @@ from apps.catalog.operations import change_mapping, item_of
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
+from apps.exceptions.models import Case
+from apps.exceptions.sweep import sweep
+from apps.exceptions.types import Scope
 from apps.imports.importable import SHEETS
 from apps.imports.operations import preview_undo, undo
 from apps.imports.writing import export
@@ -63,12 +66,15 @@ def test_a_mapping_shows_what_it_frees_and_frees_it_once(place, tom, mug):
     both = OrderItemFactory(order__connection=place, listing=listing).order
     OrderItemFactory(order=both, listing=other)
     settle_orders(place.entity, orders=[alone.pk, both.pk])
+    sweep("sku.unmapped", Scope(entity=place.entity))
     row = bring(place.entity, tom, xlsx([HEADER, row_of("MUG")]), sheet="sku-mappings")
-    assert row.effect["says"] == "frees £24.99"
+    assert row.effect["says"] == "closes 1 exception and frees £24.99"
     assert ["Orders released", "1", "£24.99"] in row.effect["lines"]
     assert ["Orders that still wait", "1", "for another SKU, or for who ships them"] in row.effect["lines"]
     save(row, tom)
     assert item_of(listing, SINCE) == [(mug, 1)]
+    live = Case.objects.live().filter(type="sku.unmapped")
+    assert [case.facts["listing_id"] for case in live] == [other.pk]
     run_here(Job.objects.get(kind="orders.release"))
     assert Command.objects.get().subject == f"order:{alone.pk}"
     assert AuditEntry.objects.get(verb="sku.mapped").after["source"] == row.source
