@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from apps.core.models import Entity, User
+from apps.exceptions.sweep import sweep_entity
 from apps.imports.models import Import, Mode
 from apps.imports.operations import begin_apply, take_file
 from apps.integrations import jobs
@@ -64,3 +65,4 @@ def pull_all(entity: Entity) -> None:
     """Bring everything that there is now, without waiting for the schedules."""
     for source in Source.objects.filter(connection__entity=entity, connection__name=NAME).order_by("pk"):
         run_here(source)
+    sweep_entity(entity)

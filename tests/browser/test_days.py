@@ -70,10 +70,9 @@ def test_an_admin_mends_a_spreadsheet_from_its_error_column_and_imports_it(page_
 
     def bring(file: Path) -> None:
         ian.goto("/imports/")
-        ian.get_by_label("Sheet").select_option(label="Items")
-        if ian.get_by_label("Company").count():
-            ian.get_by_label("Company", exact=True).select_option(label="Brackenfold Home Ltd")
-        ian.get_by_label("File").set_input_files(file)
+        ian.get_by_label("What it holds").select_option(label="Items")
+        ian.get_by_label("Company", exact=True).select_option(label="Brackenfold Home Ltd")
+        ian.get_by_label("Spreadsheet", exact=True).set_input_files(file)
         ian.get_by_role("button", name="Check it").click()
 
     bring(sheet)

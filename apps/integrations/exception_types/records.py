@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import F
+
 from apps.core.models import User
 from apps.core.permissions import RUN_JOBS, Team
 from apps.exceptions.forms import NoForm
@@ -36,6 +38,7 @@ def unreadable_records(scope: Scope) -> Iterator[Finding]:
 
 
 def _facts(record: UnreadableRecord) -> dict[str, Any]:
+    """Nothing that each pull moves: the same record come again changes no case."""
     feed = FEEDS.get(record.source.feed)
     return {
         "key": record.key,
@@ -45,8 +48,6 @@ def _facts(record: UnreadableRecord) -> dict[str, Any]:
         "connection": record.source.connection.name,
         "connection_id": record.source.connection_id,
         "first": instant(record.first_seen_at),
-        "last": instant(record.last_seen_at),
-        "came_again": record.last_seen_at > record.first_seen_at,
         "raw": json.dumps(masked(record.raw), indent=2, ensure_ascii=False)[:TEXT_SHOWN],
     }
 
@@ -69,7 +70,7 @@ def masked(raw: Any, known: bool = False) -> Any:
 
 
 def recommend(case: Case) -> tuple[str, str]:
-    if case.facts["came_again"]:
+    if UnreadableRecord.objects.filter(pk=int(case.subject), last_seen_at__gt=F("first_seen_at")).exists():
         return "process-again", (
             "It came more than once and was the same each time, so fetching it again brings the same. Once its reader or what "
             "it needs is mended, read the stored record again."

@@ -19,21 +19,20 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.orders.models import Route
 from apps.orders.routines import to_ship, warning
+from apps.orders.statements import UNMAPPED
 
 ORDERS_NAMED = 25
 # What keeps the order: a listing without an item on the day it was bought, or that nobody says who ships it.
-HELD = """
+HELD = f"""
     SELECT CASE WHEN item.listing_id IS NULL THEN 'channel' ELSE 'listing:' || item.listing_id END, listing.sku,
-           held.order_id, held.ship_by, held.currency, held.total
-    FROM orders_order held
-    JOIN core_entity entity ON entity.id = held.entity_id
-    LEFT JOIN orders_orderitem item ON item.order_id = held.id AND NOT EXISTS (
-        SELECT FROM catalog_skumapping mapping WHERE mapping.listing_id = item.listing_id
-        AND mapping.period @> (held.purchased_at AT TIME ZONE entity.zone)::date)
+           o.order_id, o.ship_by, o.currency, o.total
+    FROM orders_order o
+    JOIN core_entity entity ON entity.id = o.entity_id
+    LEFT JOIN orders_orderitem item ON item.order_id = o.id AND item.quantity > 0 AND {UNMAPPED}
     LEFT JOIN catalog_listing listing ON listing.id = item.listing_id
-    WHERE held.entity_id = %(entity)s AND held.route = 'held' AND held.ship_by <= %(until)s
-      AND (item.listing_id IS NOT NULL OR 'channel' = ANY(held.holds))
-    ORDER BY held.ship_by, held.order_id
+    WHERE o.entity_id = %(entity)s AND o.route = 'held' AND o.ship_by <= %(until)s
+      AND (item.listing_id IS NOT NULL OR 'channel' = ANY(o.holds))
+    ORDER BY o.ship_by, o.order_id
 """
 WAITS_ON = {"listing": "sku.unmapped", "channel": "order.channel-unknown"}
 
