@@ -58,6 +58,16 @@ def first_of(path: str, asked: str = "") -> Callable[[Page], object]:
     return open_first
 
 
+def _the_check(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Open the check").click()
+
+
+def _mark_a_peak(page: Page) -> None:
+    _the_check(page)
+    page.get_by_role("link", name="Mark a day as peak").click()
+
+
 def _held_legs(page: Page) -> None:
     page.goto("/settlements/")
     page.get_by_role("link", name="order_legs_uk_september.csv").click()
@@ -300,6 +310,19 @@ def screens(newcomer: Login) -> list[Screen]:
             ("case-tax-code", marta, case_of("ledger.tax-code-unmapped")),
             ("case-job", kofi, case_of("job.stuck", team="ops")),
             ("orders", kofi, at("/orders/")),
+            ("order", kofi, first_of("/orders/?view=held")),
+            ("order-buyer-hidden", tom, first_of("/orders/?view=held")),
+            ("search", tom, at("/search/?q=BF-OAK")),
+            ("search-nothing", tom, at("/search/?q=nowhere")),
+            ("check", kofi, _the_check),
+            ("check-peak", kofi, _mark_a_peak),
+            ("check-read-only", elin, _the_check),
+            ("case-sku", tom, case_of("sku.unmapped", team="ecommerce")),
+            ("case-channel", tom, case_of("order.channel-unknown", team="ecommerce")),
+            ("case-late-orders", kofi, case_of("order.late-ship", team="ops")),
+            ("case-held-orders", kofi, case_of("order.held", team="ops")),
+            ("case-record", kofi, case_of("record.unreadable", team="ops")),
+            ("listing", tom, first_of("/listings/")),
             ("orders-held", tom, at("/orders/?view=held")),
             ("order-settings", ian, _order_settings),
             ("mappings", tom, at("/listings/")),
