@@ -83,6 +83,7 @@ def _entry(order: Order, kind: str, why: str, now: datetime, case: Case | None =
         amount=words(order.total, order.currency) if order.total is not None else "",
         due_at=order.ship_by,
         late=order.ship_by is not None and order.ship_by < now,
+        order=order.pk,
         case=case.pk if case else None,
         held_by=case.claimed_by.name if case and case.claimed_by else "",
     )

@@ -18,7 +18,8 @@ from apps.work.models import PeakDay, SignedCheck
 class Entry:
     """One thing that a check shows. `subject` is stable ("order:12"), the rest is for people; no buyer's data.
 
-    `late`: it is past its deadline. `case` is the id of the case that it waits on, where there is one.
+    `late`: it is past its deadline. `order` is the id of the order that it is, `case` of the case that it waits on, where
+    there is one.
     """
 
     subject: str
@@ -29,6 +30,7 @@ class Entry:
     amount: str = ""
     due_at: datetime | None = None
     late: bool = False
+    order: int | None = None
     case: int | None = None
     held_by: str = ""
 

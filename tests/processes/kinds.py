@@ -22,11 +22,11 @@ def sleep(job: Job, progress: Progress) -> dict:
 
 def copy(job: Job, progress: Progress) -> dict:
     """COPY rows slowly into a table of ours."""
-    statement = "COPY integrations_connection (entity_id, name) FROM STDIN"
+    statement = "COPY ledger_account (entity_id, code, name, kind, role) FROM STDIN"
     with transaction.atomic():
         with connection.cursor() as cursor, cursor.copy(statement) as rows:
             for number in range(ROWS):
-                rows.write_row((job.entity_id, f"{number:06d} {'x' * 100}"))
+                rows.write_row((job.entity_id, f"{number:06d}", "x" * 100, "asset", ""))
                 if number % PAUSE_EVERY == 0:
                     progress.say("Copying", number, ROWS)
                     time.sleep(PAUSE)

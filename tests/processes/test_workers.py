@@ -85,10 +85,10 @@ def test_a_worker_killed_amid_a_copy_is_replaced_and_nothing_is_written_twice(su
     entity = EntityFactory()
     with supervised("files", "quick", "beat"):
         job = jobs.enqueue(kind=COPY.name, entity=entity)
-        kill_amid_copy(job, "integrations_connection")
+        kill_amid_copy(job, "ledger_account")
         assert not entity.connections.exists()
         eventually(lambda: state(job) == JobState.DONE, "the replacement to end", seconds=120)
-    assert entity.connections.count() == ROWS
+    assert entity.accounts.count() == ROWS
 
 
 def read_settlement(connection: Connection, folder: Path, settlement_id: str) -> Job:
