@@ -2,7 +2,7 @@ import json
 import os
 import sys
 
-from bench import database, imports, mapping, queue, settlement
+from bench import database, imports, mapping, orders, quarantine, queue, settlement
 from bench.figures import Row, Skipped, table
 
 # Name of a row -> the measurement that yields it. One measurement may yield several rows.
@@ -12,6 +12,10 @@ MEASUREMENTS = {
     "queue": queue.measure,
     "mapping": mapping.measure,
     "correction": mapping.measure,
+    "orders": orders.measure,
+    "replay": orders.measure,
+    "quarantine": quarantine.measure,
+    "waiting": quarantine.measure,
     "import": imports.measure,
     "apply": imports.measure,
 }

@@ -1,4 +1,8 @@
-"""SQL that stores and routes orders in bulk. A day is the company's."""
+"""SQL that stores and routes orders in bulk. A day is the company's.
+
+`IS TRUE` keeps a condition from the planner's indexes where another one finds the rows: a company or a connection that is new
+since the last ANALYZE looks to it as if it had hardly any order, and all of them would be read for each page.
+"""
 
 DAY = "(o.purchased_at AT TIME ZONE entity.zone)::date"
 # IS TRUE keeps the planner from the index of periods, which finds the mappings of all listings on a day.
@@ -22,7 +26,7 @@ FACTS = f"""
                coalesce(bool_or(item.quantity > 0), false) AS ordered,
                coalesce(bool_or(item.quantity > item.shipped), false) AS unshipped
         FROM orders_orderitem item WHERE item.order_id = o.id) lines
-    WHERE o.entity_id = %(entity)s AND o.id = ANY(%(orders)s)
+    WHERE (o.entity_id = %(entity)s) IS TRUE AND o.id = ANY(%(orders)s)
     ORDER BY o.id
 """
 
@@ -43,26 +47,26 @@ ROUTE = """
     WHERE o.id = decided.id
 """
 
+# The lines are looked up order by order, so that an import into tables without statistics reads no table whole.
 # A command that was cancelled before it left comes to life again with its order; any other is written once, ever.
 COMMAND = f"""
     INSERT INTO integrations_command AS known (entity_id, target, kind, key, subject, payload, state, words)
     SELECT o.entity_id, goes.target, goes.kind, o.route || ':' || o.id, 'order:' || o.id,
-           jsonb_build_object(
-               'order', o.order_id, 'marketplace', o.marketplace,
-               'lines', jsonb_agg(
-                   jsonb_build_object('line', item.item_id, 'item', goods.code, 'quantity', part.quantity * {UNITS})
-                   ORDER BY item.id, goods.code)),
-           'waiting', ''
+           jsonb_build_object('order', o.order_id, 'marketplace', o.marketplace, 'lines', sends.lines), 'waiting', ''
     FROM orders_order o
     JOIN core_entity entity ON entity.id = o.entity_id
     JOIN (VALUES ('ship', 'warehouse', 'ship-order'), ('record', 'erp', 'record-sale')) goes (route, target, kind)
         ON goes.route = o.route
-    JOIN orders_orderitem item ON item.order_id = o.id AND {UNITS} > 0
-    JOIN catalog_skumapping mapping ON {IN_FORCE}
-    JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
-    JOIN catalog_item goods ON goods.id = part.item_id
-    WHERE o.id = ANY(%(orders)s)
-    GROUP BY o.id, goes.target, goes.kind
+    CROSS JOIN LATERAL (
+        SELECT jsonb_agg(
+                   jsonb_build_object('line', item.item_id, 'item', goods.code, 'quantity', part.quantity * {UNITS})
+                   ORDER BY item.id, goods.code) AS lines
+        FROM orders_orderitem item
+        JOIN catalog_skumapping mapping ON {IN_FORCE}
+        JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
+        JOIN catalog_item goods ON goods.id = part.item_id
+        WHERE item.order_id = o.id AND {UNITS} > 0) sends
+    WHERE o.id = ANY(%(orders)s) AND sends.lines IS NOT NULL
     ORDER BY o.id
     ON CONFLICT (entity_id, key) DO UPDATE SET state = 'waiting', words = '', payload = excluded.payload
     WHERE known.state = 'cancelled'
@@ -104,7 +108,7 @@ WAITING = f"""
 
 KNOWN = """
     SELECT order_id, content, changed_at FROM orders_order
-    WHERE connection_id = %(connection)s AND order_id = ANY(%(orders)s)
+    WHERE (connection_id = %(connection)s) IS TRUE AND order_id = ANY(%(orders)s)
 """
 
 FINISHED = "(o.delivered_at IS NOT NULL OR o.status IN ('SHIPPED', 'CANCELLED', 'UNFULFILLABLE'))"
@@ -194,7 +198,8 @@ NO_CHANNEL = """
 MISROUTED = """
     SELECT o.id, o.order_id, o.currency, o.total, o.ship_by, command.key, command.state, command.created_at
     FROM integrations_command command
-    JOIN orders_order o ON o.id = substring(command.subject FROM 7)::bigint AND o.entity_id = command.entity_id
+    JOIN orders_order o ON o.id = substring(command.subject FROM 7)::bigint
+        AND (o.entity_id = command.entity_id) IS TRUE
     WHERE command.entity_id = %(entity)s AND command.target = 'warehouse' AND command.kind = 'ship-order'
           AND command.state IN ('waiting', 'sent') AND o.channel = 'AFN'
     ORDER BY o.id

@@ -17,7 +17,9 @@ from tests.factories import ConnectionFactory
 from tests.orders.take import map_all, source_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WRITTEN = ("orders_order", "orders_orderitem", "orders_buyer", "catalog_listing", "integrations_command")
+WRITTEN = (
+    "orders_order", "orders_orderitem", "orders_buyer", "catalog_listing", "integrations_command", "exceptions_case"
+)
 
 
 @pytest.fixture
