@@ -60,7 +60,7 @@ def measure(environment: Mapping[str, str]) -> Iterator[Row]:
     )  # fmt: skip
     yield Row(
         name="correction", limit=3.0, unit="s", ours=corrections, theirs=plain,
-        note=f"{large['journals']} corrections of {EXPORTED} settlements, against one SQL sum of their roll-ups by account",
+        note=f"{large['journals']} corrections of {EXPORTED} settlements, against SQL that sums their roll-ups and writes them",
     )  # fmt: skip
 
 
