@@ -19,14 +19,13 @@ from apps.exceptions.models import Case
 from apps.integrations.marketplaces import NAMES
 from apps.integrations.models import Command
 from apps.orders.buyers import shown_to
-from apps.orders.models import Hold, Order, OrderItem, Route, Status
+from apps.orders.models import NOT_SHIPPED, Hold, Order, OrderItem, Route, Status
 
 SYSTEMS = ("Amazon", "Console", "ERP", "Warehouse")
 AMAZON, CONSOLE, ERP, WAREHOUSE = range(len(SYSTEMS))
 LANES = {"erp": ERP, "warehouse": WAREHOUSE}
 ASKED = {"erp": "Sale to record", "warehouse": "Order to ship"}
 COMMAND_LOOKS = {"waiting": "next", "sent": "", "refused": "held", "cancelled": "next"}
-TO_SHIP = (Status.UNSHIPPED, Status.PARTIALLY_SHIPPED)
 FROM_AMAZON = "Amazon says so"
 
 
@@ -75,7 +74,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
         "why": _why(found),
         "mark": MARKS[found.route],
         "who_says": found.channel_set_by.name if found.channel_set_by else FROM_AMAZON,
-        "to_ship": found.status in TO_SHIP and found.route in (Route.SHIP, Route.HELD),
+        "to_ship": found.status in NOT_SHIPPED and found.route in (Route.SHIP, Route.HELD),
         "systems": SYSTEMS,
         "moments": _moments(found, commands, timezone.now()),
         "lines": _lines(found, items, cases),
@@ -183,6 +182,6 @@ def _present(order: Order, commands: list[Command], now: datetime) -> Moment:
         here.cells[WAREHOUSE] = Cell("No order to ship", age, "gap")
     if order.route in (Route.HELD, Route.RECORD) and order.channel != "MFN" and "erp" not in there:
         here.cells[ERP] = Cell("No sale recorded", age, "gap")
-    if order.channel == "MFN" and order.status in TO_SHIP:
+    if order.channel == "MFN" and order.status in NOT_SHIPPED:
         here.cells[AMAZON] = Cell("Waits for a shipment confirmation", look="next")
     return here

@@ -1,20 +1,18 @@
 """Orders: the list by what they wait for."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from apps.console.screens import Companies, door, page_of, query_without, render_screen
-from apps.core.models import Entity
+from apps.console.screens import door, page_of, query_without, render_screen
 from apps.core.permissions import KEEP_ORDER_SETTINGS, READ_ORDERS
 from apps.integrations.marketplaces import NAMES
-from apps.orders.models import Order, OrderSettings, Route, Status
+from apps.orders.models import Order, OrderQuerySet, Route
 
 VIEWS = {"all": "All", "held": "Held", "to-ship": "To ship", "late": "Near or past ship-by"}
-TO_SHIP = Q(on_amazon=True, route__in=[Route.HELD, Route.SHIP], status__in=[Status.UNSHIPPED, Status.PARTIALLY_SHIPPED])
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)  # orders without a ship-by come last
 MARKS = {
     Route.PENDING: "wait",
@@ -33,10 +31,9 @@ def orders(request: HttpRequest) -> HttpResponse:
     view = request.GET.get("view", "all")
     view = view if view in VIEWS else "all"
     mine = request.companies.within(Order.objects.visible_to(request.user))
-    late = _late(request.companies)
-    counts = {"held": mine.filter(route=Route.HELD).count(), "to-ship": mine.filter(_to_ship()).count()}
-    counts["late"] = mine.filter(late).count()
-    shown, more = page_of(_after(_rows(mine, view, late), view, request.GET.get("after", "")))
+    now = timezone.now()
+    counts = {"held": mine.filter(route=Route.HELD).count(), "to-ship": mine.to_ship().count(), "late": mine.late(now).count()}
+    shown, more = page_of(_after(_rows(mine, view, now), view, request.GET.get("after", "")))
     context = {
         "views": [(name, label, counts.get(name)) for name, label in VIEWS.items()],
         "view": view,
@@ -51,31 +48,13 @@ def orders(request: HttpRequest) -> HttpResponse:
     return render_screen(request, "orders.html", context)
 
 
-def _to_ship() -> Q:
-    return TO_SHIP & ~Q(channel="AFN")
-
-
-def _late(companies: Companies) -> Q:
-    """What is to ship and within its company's warning of the ship-by, or past it."""
-    set_to = dict(OrderSettings.objects.filter(entity__in=companies.ids).values_list("entity", "warn_before"))
-    now = timezone.now()
-    within = Q(pk__in=[])
-    for entity in companies.shown:
-        within |= Q(entity=entity, ship_by__lte=now + _warning(entity, set_to))
-    return _to_ship() & within
-
-
-def _warning(entity: Entity, set_to: dict[int, int]) -> timedelta:
-    return timedelta(hours=set_to.get(entity.pk, OrderSettings().warn_before))
-
-
-def _rows(mine: QuerySet[Order], view: str, late: Q) -> QuerySet[Order]:
+def _rows(mine: OrderQuerySet, view: str, now: datetime) -> QuerySet[Order]:
     rows = mine.select_related("entity", "connection")
     if view == "all":
         return rows.order_by("-purchased_at", "-pk")
     if view == "held":
         return rows.filter(route=Route.HELD).order_by("-purchased_at", "-pk")
-    asked = rows.filter(late if view == "late" else _to_ship())
+    asked = rows.late(now) if view == "late" else rows.to_ship()
     return asked.annotate(due=Coalesce("ship_by", Value(NEVER))).order_by("due", "pk")
 
 

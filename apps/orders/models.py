@@ -1,9 +1,11 @@
 """Orders as the channel last said they are, what holds each, and who bought (kept apart, and purged)."""
 
+from datetime import datetime, timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Coalesce, Now
 
 from apps.catalog.models import Channel, Listing
 from apps.core.models import Entity, User
@@ -42,9 +44,26 @@ class Hold(models.TextChoices):
     SKU = "sku", "A SKU has no item"
 
 
+NOT_SHIPPED = (Status.UNSHIPPED, Status.PARTIALLY_SHIPPED)
+HOUR = timedelta(hours=1)
+
+
 class OrderQuerySet(models.QuerySet["Order"]):
     def visible_to(self, user: User) -> "OrderQuerySet":
         return self.filter(entity__in=user.entities_where(READ_ORDERS))
+
+    def to_ship(self) -> "OrderQuerySet":
+        """Those that we ship and have not (domain.md 2.5)."""
+        ours = self.filter(on_amazon=True, route__in=[Route.HELD, Route.SHIP], status__in=NOT_SHIPPED)
+        return ours.exclude(channel=Channel.AFN)
+
+    def late(self, now: datetime) -> "OrderQuerySet":
+        """Those to ship within their company's warning of the ship-by, or past it."""
+        hours = Coalesce(F("entity__order_settings__warn_before"), OrderSettings().warn_before)
+        warning = ExpressionWrapper(hours * Value(HOUR), output_field=DurationField())
+        until = ExpressionWrapper(Value(now, output_field=DateTimeField()) + warning, output_field=DateTimeField())
+        # As an alias: straight in the filter, the join would leave out companies that set nothing.
+        return self.to_ship().alias(warned_until=until).filter(ship_by__lte=F("warned_until"))
 
 
 class Order(models.Model):
@@ -142,3 +161,7 @@ class OrderSettings(models.Model):
     entity = models.OneToOneField(Entity, models.CASCADE, related_name="order_settings")
     purge_after = models.PositiveIntegerField(default=PURGE_AFTER, help_text="Days after delivery")
     warn_before = models.PositiveIntegerField(default=12, help_text="Hours before its ship-by")
+
+    @property
+    def warning(self) -> timedelta:
+        return self.warn_before * HOUR

@@ -11,24 +11,11 @@ from apps.core.money import words
 from apps.core.permissions import SIGN_CHECKS, Team
 from apps.exceptions.models import Case
 from apps.integrations.models import Command, UnreadableRecord
-from apps.orders.models import Hold, Order, OrderSettings, Route, Status
+from apps.orders.models import Hold, Order, Route, Status
 from apps.work.routines import Entry, Routine, register_routine
 
 FEED = "amazon.orders"
-NOT_SHIPPED = (Status.UNSHIPPED, Status.PARTIALLY_SHIPPED)
 ORDER, RECORD = "order:", "record:"
-
-
-def warning(entity: Entity) -> timedelta:
-    """How long before its ship-by an order counts as late."""
-    settings = OrderSettings.objects.filter(entity=entity).first() or OrderSettings()
-    return timedelta(hours=settings.warn_before)
-
-
-def to_ship(entity: Entity):
-    """The orders that we ship and have not."""
-    orders = Order.objects.filter(entity=entity, on_amazon=True, status__in=NOT_SHIPPED).exclude(channel="AFN")
-    return orders.exclude(route__in=[Route.NO_SALE, Route.ENDED])
 
 
 def gather(entity: Entity, now: datetime) -> list[Entry]:
@@ -56,7 +43,7 @@ def _held(entity: Entity, now: datetime) -> Iterator[Entry]:
 
 
 def _late(entity: Entity, now: datetime) -> Iterator[Entry]:
-    for order in to_ship(entity).filter(ship_by__lte=now + warning(entity)):
+    for order in Order.objects.filter(entity=entity).late(now):
         past = order.ship_by < now
         yield _entry(order, "late", "Past its ship-by, and not confirmed." if past else "Ship-by is near.", now)
 

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from apps.core.models import AuditEntry, User
@@ -17,8 +17,8 @@ from apps.core.permissions import WORK_ORDERS, Team
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
-from apps.orders.models import Route
-from apps.orders.routines import to_ship, warning
+from apps.orders.models import Order, Route
+from apps.orders.operations import settings_of
 from apps.orders.statements import UNMAPPED
 
 ORDERS_NAMED = 25
@@ -74,7 +74,7 @@ class Group:
 def late_orders(scope: Scope) -> Iterator[Finding]:
     """One finding for each connection and day of the company's zone by which orders should have left."""
     entity = scope.entity
-    rows = to_ship(entity).exclude(route=Route.HELD).filter(ship_by__lte=Now() + warning(entity))
+    rows = Order.objects.filter(entity=entity).late(timezone.now()).exclude(route=Route.HELD)
     days = rows.annotate(day=TruncDate("ship_by", tzinfo=ZoneInfo(entity.zone)))
     found: dict[str, Group] = {}
     named = days.order_by("ship_by", "order_id").values_list(
@@ -95,7 +95,7 @@ def held_orders(scope: Scope) -> Iterator[Finding]:
     """One finding for each cause that keeps orders past the warning of their ship-by."""
     found: dict[str, Group] = {}
     with connection.cursor() as cursor:
-        cursor.execute(HELD, {"entity": scope.entity.pk, "until": timezone.now() + warning(scope.entity)})
+        cursor.execute(HELD, {"entity": scope.entity.pk, "until": timezone.now() + settings_of(scope.entity).warning})
         for subject, sku, *order in cursor.fetchall():
             found.setdefault(subject, Group(sku=sku or "")).add(*order)
     for subject, group in found.items():
