@@ -98,10 +98,10 @@ def still_stands(mappings: Collection[int]) -> dict[int, SkuMapping]:
 def undo_mappings(*, entity: Entity, mappings: Collection[int], reason: str, actor: User) -> None:
     """Take mappings back: those that they ended have their days again. Refused where one does not stand as it was made."""
     check_may(actor, IMPORT_MAPPINGS, entity)
+    skus = _lock(entity, SkuMapping.objects.filter(pk__in=mappings).values_list("listing", flat=True))
     rows = still_stands(mappings)
     if len(rows) != len(set(mappings)):
         raise Refused("Some of these mappings were changed or undone since.", code="not-in-force")
-    skus = _lock(entity, [row.listing_id for row in rows.values()])
     back = {row.cut_by_id: row for row in SkuMapping.objects.filter(cut_by__in=rows)}
     said = _words([*rows.values(), *back.values()])
     days = {row.pk: row.period for row in rows.values()}

@@ -1,6 +1,7 @@
 """Finding an item by what people call it."""
 
 from apps.catalog.models import Item, MappingPart
+from apps.catalog.records import EAN_LENGTHS
 from apps.core.errors import Refused
 from apps.core.models import Entity
 
@@ -19,7 +20,7 @@ def find_item(entity: Entity, text: str, *, field: str = "") -> Item:
     digits = wanted.lstrip("0")
     found = list(items.filter(code=wanted)[:FEW]) or list(items.filter(code__iexact=wanted)[:FEW])
     if not found and wanted.isascii() and wanted.isdigit() and digits:
-        found = list(items.filter(ean__in={digits, *(digits.zfill(length) for length in (8, 12, 13, 14))})[:FEW])
+        found = list(items.filter(ean__in={digits, *(digits.zfill(length) for length in EAN_LENGTHS)})[:FEW])
     if not found:
         parts = MappingPart.objects.filter(
             mapping__listing__connection__entity=entity, mapping__listing__sku=wanted, mapping__period__isempty=False

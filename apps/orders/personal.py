@@ -52,7 +52,7 @@ PERSONAL: Mapping[str, Kind] = {
 }
 """Dotted path of the record of Orders 2026-01-01, through lists, to what it is about. A path takes in all below it."""
 
-# All that a record may keep where it cannot be read: what nobody has classed is taken for personal.
+# The fields at the top that a record may keep where it cannot be read, less what PERSONAL names below them; others go.
 IMPERSONAL = frozenset(
     (
         "orderId", "orderAliases", "createdTime", "lastUpdatedTime", "programs", "associatedOrders", "salesChannel",

@@ -73,17 +73,13 @@ def take_turn(entity: Entity) -> None:
     wait_for(f"orders of {entity.pk}")
 
 
-def settle_orders(
-    entity: Entity, *, orders: Collection[int] | None = None, listings: Collection[int] | None = None
-) -> Settled:
-    """Route these orders, or those that wait for these listings, as they are now, in the caller's transaction.
+def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
+    """Route these orders as they are now, in the caller's transaction.
 
     Writes the commands of what is freed, each order's once ever, and takes back those of cancelled orders that have not
     left. Orders that stand right already are not written.
     """
     take_turn(entity)
-    if orders is None:
-        orders = _waiting_orders(entity, listings)
     decided = [(fact, fact.decided()) for fact in facts_of(entity, orders)]
     held = sum(now.route == Route.HELD for _, now in decided)
     moves = [(fact, now) for fact, now in decided if (now.route, list(now.holds)) != (fact.was, fact.holds)]

@@ -57,6 +57,12 @@ def test_late_orders_of_one_day_are_one_case_worth_what_they_cost(entity):
     assert (case.lines, case.stake, case.due_at) == (3, Decimal("30.50"), soon)
 
 
+def test_an_order_below_zero_stakes_nothing_and_stops_no_sweep(entity):
+    order(entity, ship_by=timezone.now() + timedelta(hours=1), total=Decimal("-5.00"))
+    (case,) = cases(entity, "order.late-ship")
+    assert (case.lines, case.stake) == (1, Decimal(0))
+
+
 def test_held_orders_are_one_case_for_each_sku_that_they_wait_for(entity):
     soon = timezone.now() + timedelta(hours=1)
     tray, mug = (order(entity, ship_by=soon, route="held", holds=["sku"]) for _ in range(2))

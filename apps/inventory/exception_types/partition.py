@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count
 
 from apps.catalog.models import Channel, Listing
+from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import KEEP_STOCK, Team
 from apps.exceptions.forms import ReasonForm
@@ -100,6 +101,8 @@ def _preview_keep(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
 def _run_keep(case: Case, actor: User, cleaned: dict[str, Any]) -> str:
     listing, reason = _listing(case), cleaned["reason"]
     buffer = buffer_in_force(case.entity, listing)
+    if buffer is None:
+        raise Refused("Its buffer was removed meanwhile. Nothing was changed.", code="no-change")
     kept = set_buffer(
         entity=case.entity, listing=listing, least=buffer.least, percent=buffer.percent, reason=reason, actor=actor
     )

@@ -59,7 +59,7 @@ class Group:
         return Finding(
             subject=subject,
             currency=largest,
-            stake=self.amounts.get(largest, ZERO),
+            stake=max(self.amounts.get(largest, ZERO), ZERO),
             lines=len(self.orders),
             due_at=self.first,
             facts=facts

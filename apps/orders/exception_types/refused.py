@@ -33,7 +33,7 @@ def refused_orders(scope: Scope) -> Iterator[Finding]:
         yield Finding(
             subject=str(command.pk),
             currency=order.currency or scope.entity.base_currency,
-            stake=order.total or ZERO,
+            stake=max(order.total or ZERO, ZERO),
             lines=1,
             due_at=order.ship_by,
             facts={

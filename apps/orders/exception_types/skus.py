@@ -91,7 +91,7 @@ def _unmapped(
     return Finding(
         subject=str(listing),
         currency=largest,
-        stake=amounts.get(largest, ZERO),
+        stake=max(amounts.get(largest, ZERO), ZERO),
         lines=lines,
         due_at=ship_by,
         facts={
