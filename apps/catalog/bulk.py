@@ -81,7 +81,7 @@ def map_skus(
                 "sku": skus[each.listing],
                 "is": words_of(each.parts),
                 "from": each.since.isoformat(),
-                "to": "",
+                "to": upper.isoformat() if (upper := new[each.listing].period.upper) else "",
                 "source": source,
             },
         )

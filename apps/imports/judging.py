@@ -81,12 +81,12 @@ class Judging:
                 outcome, words = self._again(row, values, earlier)
                 faults = [Fault(words, self.sheet.key[-1])]
             else:
-                record = there.get(named)
+                record, as_read = there.get(named), dict(values)  # the check may rewrite values
                 if not faults:
                     faults = list(check(values, record))
                 outcome, changes = self._judge(row, values, record, faults)
                 if named:
-                    seen[named] = _Seen(row.number, values, outcome)
+                    seen[named] = _Seen(row.number, as_read, outcome)
             self.counts[outcome] += 1
             said = [[places.get(fault.column, fault.place), fault.words] for fault in faults]
             judged = Judged(row.number, outcome, [shown(cell) for cell in row.cells], said, changes)

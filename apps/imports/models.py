@@ -21,7 +21,6 @@ class Outcome(models.TextChoices):
     BAD = "bad", "Bad"
 
 
-GOOD = (Outcome.ADDED, Outcome.CHANGED)
 NEEDS_YOU = (Outcome.CONFLICT, Outcome.BAD)
 
 
@@ -29,8 +28,7 @@ class Import(models.Model):
     """One file for one kind of sheet. Its bytes are kept as they came, before anything reads them.
 
     `columns` are its columns as [letter, name]; `effect` is what the good rows do to open work, as words and figures;
-    `digest` covers what every row would do, so that what is applied is what was shown. `cases_kept`: its conflicts were
-    handed to people.
+    `digest` covers what every row would do, so that what is applied is what was shown.
     """
 
     class State(models.TextChoices):

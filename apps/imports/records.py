@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Model
 
 from apps.core.models import Entity
+from apps.imports.columns import defuse
 from apps.imports.importable import Good, Importable, Record, Undoing
 from apps.imports.models import Import, ImportRow, Outcome
 
@@ -80,7 +81,7 @@ def _done(row: Import, outcome: Outcome) -> dict[int, dict[str, list]]:
 
 def _read(sheet: Importable, name: str, written: str) -> Any:
     """A value as the dry run wrote it down. It was there, so nothing in it is looked at for damage."""
-    return sheet.fields()[name].widget.clean(written, known=(written,))
+    return sheet.fields()[name].widget.clean(defuse(written), known=(written,))
 
 
 def _known(record: Record | None) -> dict[str, Any]:

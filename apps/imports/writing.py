@@ -18,7 +18,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.utils import get_column_letter
 
 from apps.core.models import Entity
-from apps.imports.columns import defuse, shown
+from apps.imports.columns import defuse, original, shown
 from apps.imports.importable import Importable, sheet_of
 from apps.imports.judging import ERROR_COLUMN, EXAMPLE
 from apps.imports.models import NEEDS_YOU, Import, ImportRow
@@ -78,7 +78,7 @@ def _marked(rows: Iterator, words: dict[int, str]) -> Iterator[list[Any]]:
         for _ in range(last + 1, row.number):
             yield []
         last = row.number
-        cells = [cell for n, cell in enumerate(row.cells) if n != earlier]
+        cells = [original(cell) if isinstance(cell, str) else cell for n, cell in enumerate(row.cells) if n != earlier]
         if row.number in words:
             cells += [None] * (len(kept) - len(cells))
             cells.append(words[row.number])

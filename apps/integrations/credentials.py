@@ -23,7 +23,7 @@ MEND = "Put that key back into OPSCONSOLE_CREDENTIAL_KEYS, or enter the credenti
 
 @transaction.atomic
 def seal(connection: Connection, values: Mapping[str, str], actor: User | None) -> Credential:
-    """Keep what a connection signs in with, in place of what it had. `actor` None is the person at the command line."""
+    """Keep what a connection signs in with, in place of what it had. `actor` None is the program itself."""
     if actor:
         check_may(actor, KEEP_CONNECTIONS, connection.entity)
     values = {name: value.strip() for name, value in values.items()}

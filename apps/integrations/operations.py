@@ -174,7 +174,7 @@ def change_schedule(*, source: Source, every: timedelta, actor: User, reason: st
 
 @transaction.atomic
 def pause(*, source: Source, paused: bool, actor: User, reason: str = "") -> Source:
-    """Stop pulling the source by schedule, or go on. Paused is said on its screen, and clears no case."""
+    """Stop pulling the source by schedule, or go on. Its own cases end with a pause; those of what it tells stay."""
     source = _locked_source(source, actor)
     if source.paused == paused:
         raise Refused(f"It is {'paused' if paused else 'pulled by schedule'} already.", code="no-change")

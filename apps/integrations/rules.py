@@ -119,7 +119,7 @@ def wait(tries: int, retry_after: timedelta | None, jitter: float) -> timedelta:
 def _answer(failure: Failure) -> str:
     if failure.kind == "internal":
         return "The fault is in this program, not in your data or at the source. The log names it."
-    if failure.kind == "refused":
+    if failure.kind == "refused" or not failure.operation:
         return failure.words
     answered = f"answered {failure.status}" if failure.status else "gave no answer"
     code = f" {failure.code}" if failure.code else ""

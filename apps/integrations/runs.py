@@ -81,7 +81,7 @@ def process_again(record: UnreadableRecord) -> None:
     """Read the stored raw record once more, in the caller's transaction. Raises Refused where it still cannot be read."""
     source = record.source
     page = Page(records=[Record(key=record.key, data=record.raw)], cursor=source.cursor)
-    stored = FEEDS[source.feed].store(source, page, [])
+    stored = _feed(source).store(source, page, [])
     if stored.unreadable:
         raise Refused(f"It still cannot be read: {stored.unreadable[0].words}", code="unreadable")
     _keep_unreadable(source, page, stored)
@@ -153,7 +153,8 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
     except LeaseLost:
         raise
     except Refused as refused:
-        _end(run, _failure(run, kind="refused", words=refused.words))
+        kind = "config" if refused.code == "unauthorised" else "refused"  # the connection's own case says it
+        _end(run, _failure(run, kind=kind, words=refused.words))
         raise
     except Exception:
         _end(run, _failure(run, kind="internal", words="A fault of ours."))

@@ -30,9 +30,12 @@ class Instant(Cell):
         if isinstance(value, date):
             return datetime.combine(value, time())
         try:
-            return datetime.fromisoformat(shown(value).strip()).replace(tzinfo=None)
+            read = datetime.fromisoformat(shown(value).strip())
         except ValueError as error:
             raise Fault("Expected a day and time, as 2026-11-20 18:00.") from error
+        if read.tzinfo:
+            raise Fault("It names a time zone. Expected the company's own time without one, as 2026-11-20 18:00.")
+        return read
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
         return value.isoformat(" ") if value else ""

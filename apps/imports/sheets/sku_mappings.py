@@ -10,6 +10,7 @@ from django.db.models import F
 from apps.catalog.bulk import Said, forget_refused, keep_refused, map_skus, still_stands, undo_mappings
 from apps.catalog.listings import listings_for
 from apps.catalog.models import Item, Listing, SkuMapping
+from apps.catalog.operations import MOST_PARTS, MOST_UNITS
 from apps.core.models import Entity, User
 from apps.core.money import words as money_words
 from apps.core.permissions import IMPORT_MAPPINGS
@@ -153,6 +154,12 @@ def checks(entity: Entity):
             return
         if len(set(codes)) != len(codes):
             yield Fault("An item is there twice. Expected it once, with all its units.", "item")
+            return
+        if len(codes) > MOST_PARTS:
+            yield Fault(f"{len(codes)} items. Expected {MOST_PARTS} at most.", "item")
+            return
+        if max(units) > MOST_UNITS:
+            yield Fault(f"Expected {MOST_UNITS:,} units of an item at most.", "units")
             return
         pairs = sorted(zip(codes, units, strict=True))
         values["item"], values["units"] = (tuple(column) for column in zip(*pairs, strict=True))
