@@ -21,6 +21,7 @@ from apps.core.permissions import Team
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
 from apps.exceptions.rules import score_words
+from apps.exceptions.sweep import doubts_about
 from apps.exceptions.types import Action, Plan
 
 DIAGNOSIS_SAYS = {
@@ -122,6 +123,7 @@ def _show(
         "team": Team(case.team),
         "headline": case.kind.headline(case),
         "diagnosis_says": DIAGNOSIS_SAYS[case.diagnosis],
+        "doubts": doubts_about(case),
         "score": score_of(case),
         "action": action,
         "others": [other for other in able if other != action],

@@ -92,6 +92,7 @@ FORGET_DISMISSALS = f"""
     UPDATE exceptions_case c SET ending = c.ending || jsonb_build_object('gone_at', %(now)s::timestamptz)
     WHERE {WITHIN} AND c.state = 'dismissed' AND NOT c.ending ? 'gone_at'
         AND NOT EXISTS (SELECT FROM sweep_found f WHERE f.subject = c.subject)
+        AND NOT c.subject ~ ANY(%(doubted)s::text[])
 """
 
 # The newest ended case of the same cause says whether the finding comes back, or stays dismissed.

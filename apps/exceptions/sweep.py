@@ -7,6 +7,7 @@ changes facts and sweeps does the sweeping last, and several types in one `sweep
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from apps.core.errors import Refused
 from apps.core.locks import wait_for
 from apps.core.models import Entity, User
 from apps.exceptions import rules, statements
-from apps.exceptions.models import State
+from apps.exceptions.models import Case, State
 from apps.exceptions.reference import rates_of
 from apps.exceptions.types import REGISTRY, ExceptionType, Finding, Scope
 
@@ -84,7 +85,7 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
 
     With subjects in the scope no other case is touched, whatever the detector yields. A second sweep writes no row.
     Cases whose cause is gone are cleared; with `ended_by` they are resolved by that person, in the words `ending`. Where
-    the type does not trust what it reads now, they stay.
+    the type doubts what it reads now, they stay.
     Raises DetectorFailed; nothing is changed then.
     """
     kind = REGISTRY[code]
@@ -101,8 +102,8 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
         live = {subject: Live(*figures) for subject, *figures in cursor.fetchall()}
         cursor.execute(statements.CREATE_FOUND)
         found = _stage(cursor, kind, scope, live, now)
-        trusted = _trusts(kind, scope.entity)
-        gone = [case for subject, case in live.items() if subject not in found] if trusted else []
+        doubts = _doubts(kind, scope.entity)
+        gone = [case for subject, case in live.items() if subject not in found and not _doubted(subject, doubts)]
         values = here | {
             "team": kind.team,
             "holds_back": kind.holds_back,
@@ -111,6 +112,7 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
             "actor_name": ended_by.name if ended_by else "opsconsole",
             "gone": [case.id for case in gone],
             "gone_states": [case.state for case in gone],
+            "doubted": list(doubts),
             "end_state": State.RESOLVED if ended_by else State.CLEARED,
             "ending": json.dumps(
                 {"words": ending or _evidence_words(scope, len(found)), "checked_at": now.isoformat()}
@@ -118,11 +120,17 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
         }
         refreshed = _ids(cursor, statements.REFRESH, values)
         ended = _ids(cursor, statements.END, values)
-        if trusted and not kind.holds_back:
+        if not kind.holds_back:
             cursor.execute(statements.FORGET_DISMISSALS, values)
         opened = _ids(cursor, statements.OPEN, values)
         cursor.execute(statements.DROP_FOUND)
     return Swept(opened_ids=opened, refreshed_ids=refreshed, ended_ids=ended)
+
+
+def doubts_about(case: Case) -> list[str]:
+    """Why the case could not end now even if nobody found its cause any more."""
+    doubts = REGISTRY[case.type].doubts(case.entity) if case.is_live else {}
+    return [words for pattern, words in doubts.items() if re.search(pattern, case.subject)]
 
 
 def sweep_each(scopes: Mapping[str, Scope], *, ended_by: User | None = None, ending: str = "") -> dict[str, Swept]:
@@ -163,11 +171,15 @@ def _stage(cursor, kind: ExceptionType, scope: Scope, live: dict[str, Live], now
     return found
 
 
-def _trusts(kind: ExceptionType, entity: Entity) -> bool:
+def _doubts(kind: ExceptionType, entity: Entity) -> dict[str, str]:
     try:
-        return kind.trusts(entity)
+        return kind.doubts(entity)
     except Exception as error:  # as with the detector itself
         raise DetectorFailed(kind) from error
+
+
+def _doubted(subject: str, doubts: Iterable[str]) -> bool:
+    return any(re.search(pattern, subject) for pattern in doubts)
 
 
 def _within(scope: Scope, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -89,8 +89,9 @@ class ExceptionType:
     """Everything about one kind of exception. `detect(scope)` yields what is wrong now within the scope.
 
     `headline(case)` is the finding as a sentence (mock/DESIGN.md: the heading is the finding); `floor` is what a case is worth
-    at least, for ranking, in the company's base currency; `holds_back` forbids dismissing. `trusts(entity)` says whether
-    what the detector reads is fresh enough for its silence to mean recovery; while it is not, no case ends.
+    at least, for ranking, in the company's base currency; `holds_back` forbids dismissing. `doubts(entity)` says where the
+    detector's silence is no recovery, since what it reads is not fresh: {regular expression of subjects: why, in words};
+    such cases do not end.
     `recommends(case)` names the action that comes first on the page, and why; without it the first declared one does.
     """
 
@@ -106,7 +107,7 @@ class ExceptionType:
     runbook: Runbook
     panel: str
     actions: tuple[Action, ...] = ()
-    trusts: Callable[[Entity], bool] = lambda entity: True
+    doubts: Callable[[Entity], dict[str, str]] = lambda entity: {}
     recommends: Callable[[Case], tuple[str, str]] | None = None
 
 

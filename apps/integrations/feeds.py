@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
@@ -68,14 +69,27 @@ def expected_by(source: Source) -> datetime:
     return max(source.proven_at or source.watched_from, source.watched_from) + FEEDS[source.feed].quiet_after
 
 
-def fresh(*names: str) -> Callable[[Entity], bool]:
-    """Whether every source of these feeds in a company has proven itself lately, for the types whose truth lies there:
-    silence is not recovery. A paused source proves nothing; a company without such a source knows from elsewhere.
+def silent(*names: str) -> Callable[[Entity], dict[str, str]]:
+    """The doubts of a type whose truth lies in these feeds, and whose subjects begin with a connection's id: silence is not
+    recovery. A feed is silent until it proves itself, and a paused one proves nothing; a connection without such a feed
+    knows from elsewhere.
     """
 
-    def says(entity: Entity) -> bool:
+    def doubts(entity: Entity) -> dict[str, str]:
         now = timezone.now()
-        sources = Source.objects.filter(connection__entity=entity, feed__in=names).values_list("feed", "proven_at")
-        return all(proven_at and proven_at >= now - FEEDS[name].quiet_after for name, proven_at in sources)
+        sources = Source.objects.filter(connection__entity=entity, feed__in=names).select_related("connection")
+        return {
+            f"^{source.connection_id}([^0-9]|$)": _silence(source, ZoneInfo(entity.zone))
+            for source in sources.order_by("-proven_at")  # of several the longest silence is told
+            if not source.proven_at or source.proven_at < now - FEEDS[source.feed].quiet_after
+        }
 
-    return says
+    return doubts
+
+
+def _silence(source: Source, zone: ZoneInfo) -> str:
+    connection, title = source.connection, FEEDS[source.feed].title
+    why = ": it is paused" if source.paused else ": the connection is not let in" if connection.revoked_at else ""
+    if not source.proven_at:
+        return f"The feed “{title}” of {connection} has proven nothing yet{why}."
+    return f"The feed “{title}” of {connection} is silent since {source.proven_at.astimezone(zone):%-d %b %H:%M}{why}."

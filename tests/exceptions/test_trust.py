@@ -25,7 +25,7 @@ SUBJECTS = ("alpha", "beta", "gamma")
 def depends_on_a_feed(test_types, monkeypatch):
     """The types trust what they read unless the company has a fact that says its feed is silent."""
     for code in (HOLDS, LOOSE):
-        kind = replace(REGISTRY[code], trusts=lambda entity: not facts_of(entity, SILENT))
+        kind = replace(REGISTRY[code], doubts=lambda entity: {"": "Its feed is silent."} if facts_of(entity, SILENT) else {})
         monkeypatch.setitem(REGISTRY, code, kind)
 
 
@@ -79,7 +79,7 @@ def test_what_cannot_say_whether_it_trusts_clears_nothing(monkeypatch):
     put(entity)
     sweep(HOLDS, Scope(entity=entity))
     drop(entity)
-    monkeypatch.setitem(REGISTRY, HOLDS, replace(REGISTRY[HOLDS], trusts=lambda entity: 1 / 0))
+    monkeypatch.setitem(REGISTRY, HOLDS, replace(REGISTRY[HOLDS], doubts=lambda entity: 1 / 0))
     with pytest.raises(DetectorFailed):
         sweep(HOLDS, Scope(entity=entity))
     assert live(entity) == {"alpha"}

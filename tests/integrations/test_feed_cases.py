@@ -17,7 +17,7 @@ from apps.integrations import jobs, operations, runs
 from apps.integrations.contract import PermanentError, TransientError
 from apps.integrations.credentials import open_sealed
 from apps.integrations.exception_types.records import MASKED, masked
-from apps.integrations.feeds import fresh
+from apps.integrations.feeds import silent
 from apps.integrations.models import Job, Source, SyncRun, UnreadableRecord
 from apps.integrations.rules import MOST_TRIES
 from tests.factories import ConnectionFactory, person
@@ -80,13 +80,13 @@ class TestStale:
         assert swept(entity, runs.FEED_STALE) == set()
 
     def test_only_fresh_feeds_are_trusted(self, source, outside, entity):
-        trusts = fresh(FEED)
-        assert not trusts(entity)
+        doubts = silent(FEED)
+        assert doubts(entity)
         runs.run_here(source)
-        assert trusts(entity)
-        assert fresh("amazon.settlements")(entity)  # nothing of it comes by feed here
+        assert not doubts(entity)
+        assert not silent("amazon.settlements")(entity)  # nothing of it comes by feed here
         Source.objects.update(proven_at=timezone.now() - QUIET_AFTER - timedelta(seconds=1))
-        assert not trusts(entity)
+        assert doubts(entity)
 
 
 class TestFailing:

@@ -94,7 +94,10 @@ def page(run: SyncRun, *summaries: dict[str, Any], last: bool = False, marketpla
     ]
     with transaction.atomic():
         told = Page(records=records, cursor={}, asked_at=timezone.now() if last else None)
-        return FEEDS[FEED].store(run.source, told, [])
+        stored = FEEDS[FEED].store(run.source, told, [])
+        if last:
+            Source.objects.filter(pk=run.source_id).update(proven_at=told.asked_at)
+        return stored
 
 
 def scan(place: Connection, *summaries: dict[str, Any], marketplace: str = UK) -> Stored:

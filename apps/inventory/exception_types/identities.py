@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from apps.core.permissions import Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
+from apps.integrations.feeds import silent
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Source
 from apps.inventory.exception_types.pulling import PULL_AGAIN
@@ -78,6 +79,7 @@ IDENTITY_BREAK = register(ExceptionType(
     floor=Decimal(20),
     respond_within=timedelta(days=2),
     detect=broken_identities,
+    doubts=silent(FEED),
     headline=_headline,
     panel="cases/stock_identity.html",
     actions=(PULL_AGAIN,),

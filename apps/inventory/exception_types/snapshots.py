@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.core.permissions import Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
+from apps.integrations.feeds import silent
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Source
 from apps.inventory.exception_types.pulling import PULL_AGAIN
@@ -85,6 +86,7 @@ SNAPSHOT_STALE = register(ExceptionType(
     floor=Decimal(200),
     respond_within=timedelta(hours=4),
     detect=stale_snapshots,
+    doubts=silent(FEED),
     headline=_headline,
     panel="cases/stock_stale.html",
     actions=(PULL_AGAIN,),

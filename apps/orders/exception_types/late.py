@@ -17,6 +17,7 @@ from apps.core.permissions import WORK_ORDERS, Team
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
+from apps.integrations.feeds import silent
 from apps.orders.models import Order, Route
 from apps.orders.operations import settings_of
 from apps.orders.statements import UNMAPPED
@@ -171,6 +172,7 @@ LATE_SHIP = register(ExceptionType(
     floor=Decimal(100),
     respond_within=timedelta(hours=12),
     detect=late_orders,
+    doubts=silent("amazon.orders"),
     headline=_late_headline,
     panel="cases/late_orders.html",
     runbook=Runbook(
