@@ -41,11 +41,13 @@ class TransientError(ConnectorError):
 
 
 class PermanentError(ConnectorError):
-    """Asking again cannot help: the request or the data is wrong, or the answer is none that we can read."""
+    """Asking again cannot help: the request or the data is wrong, the answer is none that we can read, or this one operation
+    is refused to an account that is let in.
+    """
 
 
 class ConfigError(ConnectorError):
-    """The connection itself: consent revoked, credentials wrong, a role missing. A person mends it."""
+    """The connection itself: consent revoked, or credentials wrong. A person mends it, and until then nothing is asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

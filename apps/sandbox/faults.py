@@ -8,7 +8,7 @@ from apps.sandbox import lwa
 from apps.sandbox.wire import Answer, Refused, as_json
 
 EVERYTHING = "*"
-MODES = ("429", "503-html", "502-empty", "timeout", "revoked", "garbage-200", "missing-key", "reset")
+MODES = ("429", "503-html", "502-empty", "timeout", "revoked", "role-missing", "garbage-200", "missing-key", "reset")
 SORRY = b"<html><head><title>503 Service Temporarily Unavailable</title></head><body><h1>Service Unavailable</h1></body></html>"
 
 
@@ -66,6 +66,8 @@ def failed(mode: str, operation: str) -> Answer | None:
             return lwa.revoked()
         case "revoked":
             return as_json(lwa.denied("The seller has revoked the authorization of this application.").body, 403)
+        case "role-missing":
+            return as_json(lwa.denied("The application has no role that allows this operation.").body, 403)
     return None
 
 

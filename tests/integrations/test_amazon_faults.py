@@ -19,7 +19,7 @@ MODES = {
     "429": (TransientError, 429, "QuotaExceeded", "our allowance is used up"),
     "503-html": (TransientError, 503, "", "could not answer"),
     "502-empty": (TransientError, 502, "", "could not answer"),
-    "revoked": (ConfigError, 403, "Unauthorized", "Connect the account again"),
+    "role-missing": (PermanentError, 403, "Unauthorized", "lets the account in, but refuses"),
     "garbage-200": (PermanentError, 200, "", "no JSON object"),
     "missing-key": (PermanentError, 200, "", "that is no answer"),
     "reset": (TransientError, None, "ReadError", "The line broke"),
@@ -55,6 +55,35 @@ def test_each_fault_of_a_feed_has_its_verdict(feed, mode, sandbox, seller):
     assert line["mode"] == mode
     if status:
         assert (told.status, told.request_id) == (line["status"], line["request_id"])
+
+
+@pytest.mark.parametrize("refused", ["everything", "the one operation that could tell"])
+def test_a_consent_that_is_withdrawn_is_refused_everywhere(refused, sandbox, seller):
+    """What Amazon does not answer now proves nothing for the account."""
+    for operation in ("searchOrders", "searchListingsItems", "getInventorySummaries", "getReports"):
+        sandbox.fault(operation, "revoked" if refused == "everything" or operation == "searchOrders" else "503-html")
+    error = failure(seller)
+    assert type(error) is ConfigError
+    assert (error.evidence.operation, error.evidence.status) == ("searchOrders", 403)
+    assert "Connect the account again" in error.evidence.words
+    assert "the role “Inventory and Order Tracking”" in error.evidence.words
+
+
+@pytest.mark.parametrize(
+    ("feed", "operation", "role"),
+    [
+        ("amazon.orders", "searchOrders", "Inventory and Order Tracking"),
+        ("amazon.fba-inventory", "getInventorySummaries", "Amazon Fulfillment"),
+        ("amazon.settlements", "getReports", "Finance and Accounting"),
+        ("amazon.listings", "searchListingsItems", "Product Listing"),
+    ],
+)
+def test_a_role_that_is_missing_is_named_with_its_operation(feed, operation, role, sandbox, seller):
+    sandbox.fault(operation, "role-missing")
+    error = failure(seller, feed)
+    assert type(error) is PermanentError
+    assert f"refuses {operation}: the application lacks the role “{role}” (403 Unauthorized)" in error.evidence.words
+    assert error.evidence.request_id == sandbox.log(operation)[0]["request_id"]
 
 
 @pytest.mark.parametrize("mode", ["429", "503-html", "502-empty", "timeout", "reset", "garbage-200", "missing-key"])

@@ -86,7 +86,7 @@ def test_the_check_of_one_marketplace_names_it(scripted, entity):
     ("operation", "mode", "verdict"),
     [
         ("token", "revoked", ConfigError),
-        ("searchListingsItems", "revoked", ConfigError),
+        ("*", "revoked", ConfigError),
         ("searchListingsItems", "503-html", TransientError),
         ("searchListingsItems", "missing-key", PermanentError),
     ],
@@ -100,4 +100,19 @@ def test_a_check_that_fails_raises(operation, mode, verdict, sandbox, seller):
 def test_another_sellers_id_is_told(seller):
     seller.account = "A1SOMEBODYELSE"
     with pytest.raises(PermanentError, match="Seller not found"):
+        connector_of(seller).check()
+
+
+def test_a_check_names_the_marketplaces_that_the_account_does_not_sell_in(sandbox, seller):
+    france = "A13V1IB3VIYZZH"
+    seller.marketplaces = [france, *sandbox.marketplaces]
+    told = connector_of(seller).check()
+    assert told.marketplaces == tuple(sandbox.marketplaces)
+    assert "United Kingdom and Germany. It refuses France: the account does not sell there." in told.words
+    assert "(400 InvalidInput" in told.words
+
+
+def test_a_seller_id_that_amazon_does_not_know_answers_nowhere(sandbox, seller):
+    seller.account = "A0NOBODY"
+    with pytest.raises(PermanentError):
         connector_of(seller).check()

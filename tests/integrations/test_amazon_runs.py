@@ -8,6 +8,7 @@ import httpx
 import pytest
 import redis
 from django.conf import settings
+from django.test import Client
 from django.utils import timezone
 
 from apps.catalog.models import Listing
@@ -112,6 +113,15 @@ def retried(run: SyncRun) -> SyncRun:
     return SyncRun.objects.select_related("job").get(pk=run.pk)
 
 
+def checked(connection: Connection) -> dict:
+    """What a check of the connection that ended well says."""
+    job = operations.check_connection(connection=connection, actor=person(Role.ADMIN, connection.entity))
+    jobs.run_here(job)
+    job.refresh_from_db()
+    assert job.state == JobState.DONE, job.error
+    return job.result
+
+
 def failing(connection: Connection, feed: str, mode: str, sandbox, amid) -> SyncRun:
     """The run of a feed after the sandbox failed it once, amid its pages."""
     amid(feed, lambda: sandbox.fault(OPERATIONS[feed], mode, times=1))
@@ -162,16 +172,44 @@ def test_what_is_no_answer_stops_the_run_and_the_next_one_goes_on(feed, mode, ac
 def test_a_revoked_consent_stops_everything_until_amazon_answers_again(account, sandbox, amid):
     whole, broken = account(), account()
     pulled(whole, "amazon.orders")
-    run = failing(broken, "amazon.orders", "revoked", sandbox, amid)
+    amid("amazon.orders", lambda: sandbox.fault("*", "revoked"))
+    run = pulled(broken, "amazon.orders")
     broken.refresh_from_db()
     assert (run.job.state, run.verdict) == (JobState.FAILED, "structural")
     assert broken.revoked_at
-    job = operations.check_connection(connection=broken, actor=person(Role.ADMIN, broken.entity))
-    jobs.run_here(job)
-    job.refresh_from_db()
-    assert job.result["words"] == f"Amazon answers for seller {sandbox.account}, United Kingdom and Germany."
+    sandbox.clear()
+    assert checked(broken)["words"] == f"Amazon answers for seller {sandbox.account}, United Kingdom and Germany."
     assert pulled(broken, "amazon.orders").job.state == JobState.DONE
     assert held(broken)["items"] == held(whole)["items"]
+
+
+def test_a_role_that_is_missing_stops_its_feed_alone(account, sandbox):
+    connection = account()
+    sandbox.fault("getInventorySummaries", "role-missing")
+    assert pulled(connection, "amazon.fba-inventory").job.state == JobState.FAILED
+    connection.refresh_from_db()
+    assert not connection.revoked_at
+    case = Case.objects.live().get(entity=connection.entity, type=runs.FEED_FAILING)
+    client = Client()
+    client.force_login(person(Role.OPS, connection.entity))
+    page = client.get(f"/cases/{case.pk}/").content.decode()
+    assert "refuses getInventorySummaries: the application lacks the role “Amazon Fulfillment”" in page
+    for feed in ("amazon.orders", "amazon.settlements", "amazon.listings"):
+        assert pulled(connection, feed).job.state == JobState.DONE
+    sandbox.clear()
+    assert pulled(connection, "amazon.fba-inventory").job.state == JobState.DONE
+    assert not Case.objects.live().filter(entity=connection.entity, type=runs.FEED_FAILING).exists()
+
+
+def test_a_check_tells_a_missing_role_from_an_account_that_is_not_let_in(account, sandbox):
+    connection = account()
+    Connection.objects.update(revoked_at=timezone.now())
+    sandbox.fault("searchListingsItems", "role-missing")
+    told = checked(connection)
+    connection.refresh_from_db()
+    assert not connection.revoked_at
+    assert told["marketplaces"] == []
+    assert "refuses searchListingsItems: the application lacks the role “Product Listing”" in told["words"]
 
 
 @pytest.mark.parametrize("feed", OPERATIONS)

@@ -17,6 +17,7 @@ STOCK_QUERY = {"granularityType": "Marketplace", "granularityId": GB, "marketpla
         ("503-html", 503, "text/html", "<h1>Service Unavailable</h1>"),
         ("502-empty", 502, "text/plain", ""),
         ("revoked", 403, "application/json", "revoked the authorization"),
+        ("role-missing", 403, "application/json", "has no role"),
     ],
 )
 def test_a_refusal_looks_as_amazons(ask, sandbox, mode, status, content_type, body):

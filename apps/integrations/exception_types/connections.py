@@ -124,8 +124,8 @@ UNAUTHORISED = register(
         runbook=Runbook(
             impact="None of its feeds is pulled until it is let in again. What came before is kept.",
             steps=(
-                "Read what the system answered: consent withdrawn, a secret run out, or a role missing.",
-                "In Seller Central, under Apps and Services, see that the app is still authorised and has its roles.",
+                "Read what the system answered: consent withdrawn, or a secret run out.",
+                "In Seller Central, under Apps and Services, see that the app is still authorised.",
                 "Where consent or secret changed, replace the credentials here: an admin can.",
                 "Check the connection. If it answers, its feeds go on where they stopped.",
             ),

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from apps.core.errors import Refused
-from apps.integrations.connectors.amazon import clients, inventory, listings, orders, settlements
-from apps.integrations.contract import Checked, ConfigError, Cursor, Evidence, Page
+from apps.integrations.connectors.amazon import access, answers, clients, inventory, listings, orders, settlements
+from apps.integrations.contract import Checked, ConfigError, ConnectorError, Cursor, Evidence, Page, PermanentError
 from apps.integrations.credentials import open_sealed
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection
@@ -28,16 +28,28 @@ class AmazonSeller:
     def check(self) -> Checked:
         """Sign in, then look for one listing in each marketplace: the cheapest call that proves the seller id too."""
         session, account = self._session(), self.connection.account
+        sells: list[str] = []
+        refused: dict[str, ConnectorError] = {}
         for marketplace in self.connection.marketplaces:
-            session.ask(clients.SEARCH_LISTINGS_ITEMS, sellerId=account, marketplaceIds=marketplace, pageSize=1)
-        *most, last = [name_of(marketplace) for marketplace in self.connection.marketplaces]
-        places = f"{', '.join(most)} and {last}" if most else last
-        return Checked(
-            words=f"Amazon answers for seller {account}, {places}.", marketplaces=tuple(self.connection.marketplaces)
-        )
+            try:
+                session.ask(clients.SEARCH_LISTINGS_ITEMS, sellerId=account, marketplaceIds=marketplace, pageSize=1)
+            except PermanentError as error:
+                refused[marketplace] = error
+            except ConfigError as error:
+                refused[marketplace] = error if sells or refused else access.of_operation(session, self.connection, error)
+            else:
+                sells.append(marketplace)
+        first = next(iter(refused.values()), None)
+        if first and not sells and first.evidence.status not in answers.NOT_LET_IN:
+            raise first
+        return Checked(words=_found(account, sells, refused), marketplaces=tuple(sells))
 
     def pull(self, feed: str, cursor: Cursor) -> Iterator[Page]:
-        yield from PULLS[feed](self._session(), self.connection, cursor)
+        session = self._session()
+        try:
+            yield from PULLS[feed](session, self.connection, cursor)
+        except ConfigError as error:
+            raise access.of_operation(session, self.connection, error) from error
 
     def _session(self) -> clients.Session:
         connection = self.connection
@@ -56,6 +68,24 @@ class AmazonSeller:
             token_url=connection.token_url,
             **{name: values[name] for name in self.CREDENTIALS},
         )
+
+
+def _found(account: str, sells: list[str], refused: dict[str, ConnectorError]) -> str:
+    """What a check found, of an account that is let in."""
+    if not sells:
+        return f"Amazon answers for seller {account}. But: {next(iter(refused.values())).evidence.words}"
+    words = f"Amazon answers for seller {account}, {_listed(sells)}."
+    if refused:
+        words += (
+            f" It refuses {_listed(list(refused))}: the account does not sell there. While they are among the marketplaces "
+            f"of the connection, its feeds fail. {next(iter(refused.values())).evidence.words}"
+        )
+    return words
+
+
+def _listed(marketplaces: list[str]) -> str:
+    *most, last = [name_of(marketplace) for marketplace in marketplaces]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _not_set_up(words: str) -> ConfigError:

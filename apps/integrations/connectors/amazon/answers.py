@@ -19,6 +19,7 @@ from apps.integrations.contract import ConfigError, ConnectorError, Evidence, Pe
 LONGEST_QUOTE = 300
 LONGEST_NAME = 80
 LONGEST_PAUSE = timedelta(days=1)
+NOT_LET_IN = (401, 403)
 ADDRESS = re.compile(r"https?://\S+")
 TOKEN = re.compile(r"\b(?:Atz[ar]\||amzn1\.oa2-cs\.)\S+")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -28,7 +29,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 class Operation:
     """One of Amazon's operations. `rate` and `burst` are its published plan: calls per second, and how many at once.
 
-    `holds` is the path to what every good answer has, and `kind` what that is.
+    `holds` is the path to what every good answer has, and `kind` what that is; `role` what an application needs for it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Operation:
     burst: int
     holds: tuple[str, ...]
     kind: type = list
+    role: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +90,10 @@ def verdict(operation: Operation, response: httpx.Response, secrets: Collection[
     if status == 408 or status >= 500:
         words = f"Amazon could not answer {name} just now"
         return TransientError(evidence(name, response, words, secrets), _asked_pause(headers))
-    if status in (401, 403):
-        words = (
-            f"Amazon refuses {name} to this account. Connect the account again, or give the application the role "
-            f"that {name} needs"
-        )
+    if status in NOT_LET_IN:
+        words = f"Amazon refuses {name} to this account. Connect the account again"
+        if operation.role:
+            words += f", or give the application the role “{operation.role}”"
         return ConfigError(evidence(name, response, words, secrets))
     return PermanentError(evidence(name, response, f"Amazon did not accept {name} as we asked for it", secrets))
 

@@ -36,15 +36,27 @@ LONGEST_TOKEN_LIFE = 3600
 SESSIONS_KEPT = 16
 PACED = 1  # calls per second: of a slower operation the next call is so far off that its run is put off instead
 
-# The plans as published (amazon-api.md section 2).
+# The plans as published (amazon-api.md section 2), and the role that Amazon names for each.
 GET_ACCESS_TOKEN = Operation(name="getAccessToken", rate=1, burst=1, holds=("access_token",), kind=str)
-SEARCH_ORDERS = Operation(name="searchOrders", rate=0.0056, burst=20, holds=("orders",))
-GET_INVENTORY_SUMMARIES = Operation(
-    name="getInventorySummaries", rate=2, burst=2, holds=("payload", "inventorySummaries")
+SEARCH_ORDERS = Operation(
+    name="searchOrders", rate=0.0056, burst=20, holds=("orders",), role="Inventory and Order Tracking"
 )
-GET_REPORTS = Operation(name="getReports", rate=0.0222, burst=10, holds=("reports",))
-GET_REPORT_DOCUMENT = Operation(name="getReportDocument", rate=0.0167, burst=15, holds=("url",), kind=str)
-SEARCH_LISTINGS_ITEMS = Operation(name="searchListingsItems", rate=5, burst=5, holds=("items",))
+GET_INVENTORY_SUMMARIES = Operation(
+    name="getInventorySummaries",
+    rate=2,
+    burst=2,
+    holds=("payload", "inventorySummaries"),
+    role="Amazon Fulfillment",
+)
+GET_REPORTS = Operation(
+    name="getReports", rate=0.0222, burst=10, holds=("reports",), role="Finance and Accounting"
+)
+GET_REPORT_DOCUMENT = Operation(
+    name="getReportDocument", rate=0.0167, burst=15, holds=("url",), kind=str, role="Finance and Accounting"
+)
+SEARCH_LISTINGS_ITEMS = Operation(
+    name="searchListingsItems", rate=5, burst=5, holds=("items",), role="Product Listing"
+)
 
 
 class _Strict:
