@@ -191,7 +191,7 @@ def _row(
 ) -> tuple:
     """The rate is that of the day the case opened: no case moves by time alone."""
     opened_at = case.opened_at if case else now
-    due_at = finding.due_at or opened_at + kind.respond_within
+    due_at = finding.due_at or opened_at + (finding.respond_within or kind.respond_within)
     worth, rate_known = rates.worth(finding.stake, finding.currency, opened_at.astimezone(zone).date())
     return (
         finding.subject,

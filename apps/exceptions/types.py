@@ -24,7 +24,10 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One cause that a detector finds now. `stake` is the cause's own money, never negative; money in `facts` is text."""
+    """One cause that a detector finds now. `stake` is the cause's own money, never negative; money in `facts` is text.
+
+    Without `due_at` it is due its own or its type's `respond_within` after the case opened.
+    """
 
     subject: str
     currency: str
@@ -33,6 +36,7 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)
     diagnosis: Diagnosis | None = None
     due_at: datetime | None = None
+    respond_within: timedelta | None = None
 
 
 def digest(*inputs: object) -> str:

@@ -25,6 +25,7 @@ from apps.settlements.models import (
     FileReading,
     RollUp,
     SettledOrder,
+    SettledSku,
     Settlement,
     SettlementLine,
     SettlementVersion,
@@ -151,6 +152,7 @@ def _empty(version: SettlementVersion) -> SettlementVersion:
     RollUp.objects.filter(version=version).delete()
     SettlementLine.objects.filter(version=version).delete()
     SettledOrder.objects.filter(version=version).delete()
+    SettledSku.objects.filter(version=version).delete()
     return version
 
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from apps.core.money import exponent
+from apps.settlements import skus
 from apps.settlements.models import FeeSignature, SettlementVersion
 from apps.settlements.report import Report
 from apps.settlements.rows import SIGNATURE, frames, withheld_items
@@ -19,9 +20,11 @@ from apps.settlements.rules import signature_key
 SPELLING = (*SIGNATURE, "treatment")
 STORED = ("version_id", "line", "byte_offset", "signature_id", "posted_at", "amount", "order_id", "order_item_code", "sku",
           "quantity", "fulfillment")  # fmt: skip
+SKUS = {"listing_id": pl.Int64, "lines": pl.Int64, "amount": pl.Decimal(18, 4)}
 TEXTS = ("order_id", "order_item_code", "sku", "fulfillment")
 COPY_LINES = f"COPY settlements_settlementline ({', '.join(STORED)}) FROM STDIN"
 COPY_ORDERS = "COPY settlements_settledorder (order_id, version_id, first_line, last_line) FROM STDIN"
+COPY_SKUS = "COPY settlements_settledsku (listing_id, version_id, lines, amount) FROM STDIN"
 COPY_ROLLUPS = "COPY settlements_rollup (version_id, signature_id, day, leg, lines, credit, debit) FROM STDIN"
 
 
@@ -43,7 +46,7 @@ def load(
     Raises `Unreadable` at the first line that cannot be read; the caller's transaction then leaves nothing behind.
     """
     signatures = Signatures(version.settlement.entity_id)
-    parts, orders, lines = [], [], 0
+    parts, orders, sold, lines = [], [], [], 0
     blocks = frames(stream, report, withheld_items(stream, report), exponent(report.currency))
     # Three blocks are under way at once: one is parsed, one is written as text here, one is taken by the database.
     with ThreadPoolExecutor(1, "parse") as parser, Copier(connection) as copier:
@@ -58,6 +61,7 @@ def load(
             copier.copy(COPY_LINES, typed.select(pl.lit(version.pk).alias("version_id"), *STORED[1:]))
             parts.append(_rolled_up(typed, zone))
             orders.append(_orders(typed))
+            sold.append(skus.rolled_up(typed))
             lines += frame.height
             say(read)
         if not parts:
@@ -76,6 +80,14 @@ def load(
         )
         copier.copy(
             COPY_ORDERS, found.select("order_id", pl.lit(version.pk).alias("version_id"), "first_line", "last_line")
+        )
+        copier.wait()
+        listings = skus.of_listings(version.settlement.connection, pl.concat(sold))
+        copier.copy(
+            COPY_SKUS,
+            pl.DataFrame(listings, schema=SKUS, orient="row").select(
+                "listing_id", pl.lit(version.pk).alias("version_id"), "lines", "amount"
+            ),
         )
         leg = pl.lit("").alias("leg")
         copier.copy(

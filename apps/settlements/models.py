@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_MONEY
 from apps.core.ranges import key_range
@@ -179,6 +180,20 @@ class SettledOrder(models.Model):
     )
     first_line = models.IntegerField()
     last_line = models.IntegerField()
+
+
+class SettledSku(models.Model):
+    """The lines that a version has of a listing, and their sum. Written at ingest, so that nobody counts lines by SKU;
+    without foreign keys for the reason given at SettlementLine.
+    """
+
+    pk = models.CompositePrimaryKey("listing_id", "version_id")
+    listing = models.ForeignKey(Listing, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    version = models.ForeignKey(
+        SettlementVersion, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    lines = models.IntegerField()
+    amount = models.DecimalField(max_digits=18, decimal_places=4)
 
 
 class RollUpQuerySet(models.QuerySet["RollUp"]):

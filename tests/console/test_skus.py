@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -32,6 +33,8 @@ from tests.factories import (
     person,
 )
 from tests.inventory.scans import amazon, scan, summary
+from tests.settlements.files import File, line
+from tests.settlements.take import take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true"}
@@ -348,3 +351,25 @@ def test_nobody_sees_another_companys_listing(listing, case):
     assert other.get(reverse("listing", args=[listing.pk])).status_code == 404
     assert other.post(reverse("listing_do", args=[listing.pk, "map"]), {}).status_code == 404
     assert listing.sku not in text_of(other.get(reverse("listings")))
+
+
+def test_settled_lines_stand_beside_what_waits_and_alone_make_one_case_that_is_in_no_hurry(client, case, tray):
+    place = case.entity.connections.first()
+    known = line("30.00", sku=case.facts["sku"])
+    old = (line("10.00", sku="OLD-1"), line("25.00", sku="OLD-2"), line("5.00", sku="OLD-2"))
+    take(place, File(lines=(known, *old, line("7.00", sku="GIFT", marketplace_name="Non-Amazon"))))
+    sweep("sku.unmapped", Scope(entity=case.entity))
+    case.refresh_from_db()
+    assert (case.facts["uses"], case.stake) == ({"settlements": 1}, Decimal("74.97"))
+    assert "In settlements 1 line, £30.00" in text_of(client.get(reverse("case", args=[case.pk])))
+    together = Case.objects.live().get(type="sku.unmapped", subject="settlements")
+    page = client.get(reverse("case", args=[together.pk]))
+    assert "2 SKUs in settlements are no item" in Page(page).heading
+    assert "OLD-2 United Kingdom 2 lines £30.00 OLD-1 United Kingdom 1 line £10.00" in text_of(page)
+    assert together.due_at - together.opened_at == timedelta(days=30)
+    assert together.score < min(Case.objects.live().exclude(pk=together.pk).values_list("score", flat=True))
+    assert "Map this SKU" not in text_of(page)
+    for sku in ("OLD-1", "OLD-2"):
+        mapped(Listing.objects.get(sku=sku), (tray, 1))
+    sweep("sku.unmapped", Scope(entity=case.entity))
+    assert not Case.objects.live().filter(subject="settlements").exists()

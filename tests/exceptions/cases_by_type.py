@@ -1,7 +1,7 @@
 """For each exception type: how its cause comes into a company, and how it goes. test_catalogue runs every pair.
 
 Both work through the doors that people and tasks use, or where there is none, on the facts themselves. The first leaves
-exactly one live case of the type, the second none.
+exactly one live case of the type, the second none. A type with several kinds of causes has a pair for each, named after its code.
 """
 
 from collections.abc import Callable
@@ -308,6 +308,18 @@ def _waits_for_a_mapping(entity: Entity) -> None:
     ItemFactory(entity=entity)
 
 
+def _in_stock_without_an_item(entity: Entity) -> None:
+    scan(amazon(entity), summary("BF-TRAY", 7))
+    person(Role.ECOMMERCE, entity)
+    ItemFactory(entity=entity)
+
+
+def _settled_without_an_item(entity: Entity) -> None:
+    take(_charted(entity)[0], File())
+    person(Role.ECOMMERCE, entity)
+    ItemFactory(entity=entity)
+
+
 def _mapped(entity: Entity) -> None:
     listing = Listing.objects.get(connection__entity=entity)
     since = timezone.localdate() - timedelta(days=30)
@@ -407,6 +419,8 @@ OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], N
     "order.rejected": (_refused_by_the_warehouse, _sent_again),
     "sku.ambiguous": (_two_items_for_one_sku, _one_of_them_kept),
     "sku.unmapped": (_waits_for_a_mapping, _mapped),
+    "sku.unmapped in stock": (_in_stock_without_an_item, _mapped),
+    "sku.unmapped in settlements": (_settled_without_an_item, _mapped),
     "record.unreadable": (_unreadable_record, _record_read),
     "settlement.changed": (_changed, _version_chosen),
     "settlement.column-unknown": (_extra_column, _column_accepted),

@@ -5,119 +5,28 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection
 from django.db.models import Prefetch
 
 from apps.catalog.models import Listing, RefusedCandidate, SkuMapping
 from apps.catalog.operations import parts_of, words_of
+from apps.catalog.uses import USES
 from apps.core.models import User
-from apps.core.money import ZERO, plain
 from apps.core.permissions import MAP_SKUS, Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, register
 from apps.orders import keeping, mapping
-from apps.orders.statements import DAY, UNMAPPED
-
-USES: dict[str, str] = {}
-"""What else uses listings: a name, and SQL that gives (listing_id, units) of the company %(entity)s. Others register theirs."""
-
-UNMAPPED_SKUS = f"""
-WITH waiting AS (
-    SELECT item.listing_id, o.currency, o.total, o.purchased_at, o.ship_by, {DAY} AS day, count(*) AS lines,
-           sum(item.quantity) AS units
-    FROM orders_order o
-    JOIN core_entity entity ON entity.id = o.entity_id
-    JOIN orders_orderitem item ON item.order_id = o.id AND item.quantity > 0
-    WHERE o.entity_id = %(entity)s AND o.route = 'held' AND 'sku' = ANY(o.holds)
-      AND (%(listings)s::bigint[] IS NULL OR item.listing_id = ANY(%(listings)s)) AND {UNMAPPED}
-    GROUP BY item.listing_id, o.id, entity.zone
-), amounts AS (
-    SELECT listing_id, currency, count(*) AS orders, sum(lines)::bigint AS lines, sum(units)::bigint AS units,
-           sum(total) AS total, count(*) FILTER (WHERE total IS NULL) AS unpriced, min(purchased_at) AS oldest,
-           min(day) AS first_day, min(ship_by) AS ship_by
-    FROM waiting GROUP BY listing_id, currency
-), held AS (
-    SELECT listing_id, sum(orders)::bigint AS orders, sum(lines)::bigint AS lines, sum(units)::bigint AS units,
-           array_agg(currency) FILTER (WHERE total IS NOT NULL) AS currencies,
-           array_agg(total) FILTER (WHERE total IS NOT NULL) AS totals,
-           sum(unpriced)::bigint AS unpriced, min(oldest) AS oldest, min(first_day) AS first_day, min(ship_by) AS ship_by
-    FROM amounts GROUP BY listing_id
-), used AS (
-    SELECT used.listing_id, array_agg(used.name) AS names, array_agg(used.units) AS units
-    FROM ({{uses}}) used
-    JOIN core_entity entity ON entity.id = %(entity)s
-    WHERE used.units > 0 AND (%(listings)s::bigint[] IS NULL OR used.listing_id = ANY(%(listings)s))
-      AND NOT EXISTS (SELECT FROM catalog_skumapping mapping WHERE mapping.listing_id = used.listing_id
-                      AND (mapping.period @> (now() AT TIME ZONE entity.zone)::date) IS TRUE)
-    GROUP BY used.listing_id
-)
-SELECT listing.id, listing.sku, listing.marketplace, listing.title, listing.channel,
-       COALESCE(held.orders, 0), COALESCE(held.lines, 0), COALESCE(held.units, 0), COALESCE(held.currencies, '{{{{}}}}'),
-       COALESCE(held.totals, '{{{{}}}}'), COALESCE(held.unpriced, 0), held.oldest, held.first_day, held.ship_by,
-       COALESCE(used.names, '{{{{}}}}'), COALESCE(used.units, '{{{{}}}}')
-FROM held FULL JOIN used ON used.listing_id = held.listing_id
-JOIN catalog_listing listing ON listing.id = COALESCE(held.listing_id, used.listing_id)
-ORDER BY listing.id
-"""
-NO_USE = "SELECT NULL::text AS name, NULL::bigint AS listing_id, NULL::bigint AS units WHERE false"
-
-
-def register_use(name: str, statement: str) -> None:
-    """Have a SKU without an item found also where this uses it, such as stock. A name registered twice is a mistake of ours."""
-    if name in USES:
-        raise ValueError(f"the use {name} of listings is registered twice")
-    USES[name] = statement
-
-
-def unmapped_skus(scope: Scope) -> Iterator[Finding]:
-    """One finding for each listing that waiting orders or other uses have, and that is no item on their day."""
-    uses = " UNION ALL ".join(
-        [NO_USE, *(f"SELECT '{name}', used.listing_id, used.units FROM ({sql}) used" for name, sql in USES.items())]
-    )
-    listings = None if scope.subjects is None else [int(subject) for subject in scope.subjects]
-    with connection.cursor() as cursor:
-        cursor.execute(UNMAPPED_SKUS.format(uses=uses), {"entity": scope.entity.pk, "listings": listings})
-        rows = cursor.fetchall()
-    for row in rows:
-        yield _unmapped(scope, *row)
-
-
-def _unmapped(
-    scope: Scope, listing, sku, marketplace, title, channel, orders, lines, units, currencies, totals, unpriced, oldest,
-    first_day, ship_by, uses, used,
-) -> Finding:  # fmt: skip
-    amounts = dict(zip(currencies, totals, strict=True))
-    largest = max(sorted(amounts), key=amounts.__getitem__, default=scope.entity.base_currency)
-    return Finding(
-        subject=str(listing),
-        currency=largest,
-        stake=max(amounts.get(largest, ZERO), ZERO),
-        lines=lines,
-        due_at=ship_by,
-        facts={
-            "listing_id": listing,
-            "sku": sku,
-            "marketplace": marketplace,
-            "title": title,
-            "channel": channel,
-            "orders": orders,
-            "units": units,
-            "amounts": {currency: plain(amount, currency) for currency, amount in amounts.items()},
-            "unpriced": unpriced,
-            "oldest": oldest.isoformat() if oldest else "",
-            "first_day": first_day.isoformat() if first_day else "",
-            "first_ship_by": ship_by.isoformat() if ship_by else "",
-            "uses": dict(zip(uses, used, strict=True)),
-        },
-    )
+from apps.orders.unmapped import unmapped_skus
 
 
 def _unmapped_headline(case: Case) -> str:
     facts = case.facts
+    if facts["listing_id"] is None:
+        count = facts["skus"]
+        return f"{count:,} SKU{'' if count == 1 else 's'} in {facts['use']} {'is' if count == 1 else 'are'} no item"
     if facts["orders"]:
         orders = f"{facts['orders']:,} order{' waits' if facts['orders'] == 1 else 's wait'}"
         return f"{orders} because we do not know the SKU {facts['sku']}"
-    uses = " and ".join(f"{units:,} units in {name}" for name, units in facts["uses"].items())
+    uses = " and ".join(f"{USES[name].counted(count)} in {name}" for name, count in facts["uses"].items())
     return f"We do not know the SKU {facts['sku']}, which has {uses}"
 
 
@@ -164,6 +73,11 @@ def listing_of(case: Case) -> Listing:
     )
 
 
+def _of_one(case: Case) -> bool:
+    """The SKUs of a use that nobody waits for are mapped each on its own page, or by a sheet."""
+    return case.facts["listing_id"] is not None
+
+
 def _form(form: Callable) -> Callable:
     return lambda case, actor, data=None: form(listing_of(case), data)
 
@@ -186,6 +100,7 @@ MAP = Action(
     clears=mapping.CASES,
     template="cases/sku_plan.html",
     form_template="cases/sku_form.html",
+    available=_of_one,
 )
 BUNDLE = Action(
     name="map-bundle",
@@ -196,6 +111,7 @@ BUNDLE = Action(
     run=_run_map,
     clears=mapping.CASES,
     template="cases/sku_plan.html",
+    available=_of_one,
 )
 KEEP = Action(
     name="keep-one",
@@ -221,7 +137,8 @@ SKU_UNMAPPED = register(ExceptionType(
     panel="cases/sku.html",
     actions=(MAP, BUNDLE),
     runbook=Runbook(
-        impact="No item is mapped to it, so its orders have reached neither the ERP nor the warehouse. Others flow as usual.",
+        impact="No item is mapped to it, so its orders have reached neither the ERP nor the warehouse. Others flow as usual. "
+        "SKUs that only old settlements name keep nobody waiting: their money is booked, and nobody can say of which item.",
         steps=(
             "Read the reasons for and against each candidate. An equal EAN or ASIN identifies; a like title only resembles.",
             "Check how many of the item one sold unit is: a set of 4 is 4 of a single item.",

@@ -1,7 +1,10 @@
 """Evidence of SKU cases and listings for their pages."""
 
+from typing import Any
+
 from django import template
 
+from apps.catalog.uses import USES
 from apps.exceptions.models import Case
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Job
@@ -14,6 +17,19 @@ ORDERS_SHOWN = 6
 
 register = template.Library()
 register.filter("marketplace", name_of)
+
+
+@register.filter
+def uses(facts: dict[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
+    """What has a listing: its name, how much, and what that is worth by currency."""
+    worth = facts.get("worth", {})
+    return [(name, counted(name, count), worth.get(name, {})) for name, count in facts["uses"].items()]
+
+
+@register.filter
+def counted(name: str, count: int) -> str:
+    """How much of a listing a use has: "7 units"."""
+    return USES[name].counted(count)
 
 
 @register.simple_tag
