@@ -29,6 +29,12 @@ class Standing:
     failed: int
 
 
+def is_paced(run: SyncRun) -> bool:
+    """Whether the run waits for its turn by our own count of what the source allows: nothing failed."""
+    job = run.job
+    return not run.verdict and job.state == JobState.WAITING and bool(job.error) and job.not_before > timezone.now()
+
+
 def standings(sources: Iterable[Source]) -> list[Standing]:
     """In the order of the sources, which come with their connections; four queries for any number of them."""
     sources = list(sources)
@@ -75,6 +81,8 @@ def _state(source: Source, newest: SyncRun | None, ended: SyncRun | None) -> tup
         return "late", "Quiet", "clears no case meanwhile"
     if live and live.verdict:
         return "transient", "Retrying", f"try {live.evidence['attempts'] + 1} of {MOST_TRIES} comes next"
+    if live and is_paced(live):
+        return "wait", "Paced", live.job.error
     if live and live.job.state == JobState.RUNNING:
         return "work", "Running", live.job.progress_words
     if live and live.job.state == JobState.STUCK:

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
 from apps.console import words
-from apps.console.feed_states import Standing, standings
+from apps.console.feed_states import Standing, is_paced, standings
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import User
 from apps.core.permissions import READ_RUNS, RUN_JOBS
@@ -45,7 +45,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         _after(live, after).select_related("job", "source__connection__entity").order_by("pk"), PAGE
     )
     context = {
-        "live": [(run, title_of(run), _waits(run)) for run in shown],
+        "live": [(run, title_of(run), _waits(run), is_paced(run)) for run in shown],
         "feeds": sorted(feeds, key=lambda feed: feed.state not in TROUBLED),
         "finding": _finding(feeds),
         "most_tries": rules.MOST_TRIES,
@@ -74,6 +74,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "title": title_of(found),
         "under_way": found.ended_at is None and found.job.state in UNDER_WAY,
         "waits": waits,
+        "paced": is_paced(found),
         "failure": failure if verdict else None,
         "says": rules.SAYS[verdict] if failure and verdict else "",
         "reasons": [(reason.words, reason.supports) for reason in rules.reasons(failure)] if failure and verdict else [],
@@ -135,7 +136,7 @@ def _outcome(run: SyncRun, waits: bool) -> str:
     if run.job.state == JobState.STOPPED:
         return f"{title}: stopped after {words.counted(run.pages, 'page')}"
     if waits:
-        return f"{title}: waits for its next try"
+        return f"{title}: waits for its {'turn' if is_paced(run) else 'next try'}"
     if run.ended_at is None:
         return f"{title}: {run.job.get_state_display().lower()}, {words.counted(run.seen, 'record')} so far"
     if run.verdict:

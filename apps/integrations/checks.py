@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from apps.core.errors import Refused
 from apps.integrations import jobs, runs
 from apps.integrations.connectors import connector_of
-from apps.integrations.contract import ConnectorError
+from apps.integrations.contract import ConnectorError, NotYet
 from apps.integrations.leases import Progress
 from apps.integrations.models import Connection, Job, Source
 
@@ -21,6 +21,8 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
     progress.say(f"Asking {connection}")
     try:
         checked = connector_of(connection).check()
+    except NotYet as pause:
+        raise jobs.Later(pause.words, pause.after, planned=True) from pause
     except ConnectorError as error:
         runs.keep_fault(connection, error)
         runs.sweep_of(connection)

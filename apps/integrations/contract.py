@@ -1,6 +1,7 @@
 """What a connector to an outside system is. Pure: a connector never touches our tables, a domain never sees HTTP.
 
-Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`; anything else that it raises is a bug of ours.
+Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`, and `NotYet` before it asks; anything else that it
+raises is a bug of ours.
 """
 
 from collections.abc import Generator, Mapping
@@ -50,6 +51,24 @@ class ConfigError(ConnectorError):
     """The connection itself: consent revoked, or credentials wrong. A person mends it, and until then nothing is asked."""
 
 
+class NotYet(Exception):
+    """Nothing was asked and nothing failed: by our own count of what the source allows, the call's turn comes `after` that."""
+
+    def __init__(self, words: str, after: timedelta):
+        super().__init__(words)
+        self.words = words
+        self.after = after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What a source allows of an operation: the part of a burst that is `left` (0 to 1), and the `rate` in calls per second."""
+
+    operation: str
+    left: float
+    rate: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One record as the source sent it. `key` is its natural key in the feed; where it has none, its place in the page."""
@@ -92,7 +111,7 @@ class Checked:
 
 class Connector(Protocol):
     def check(self) -> Checked:
-        """Ask the source who we are. Raises a ConnectorError."""
+        """Ask the source who we are. Raises a ConnectorError, or NotYet."""
 
     def pull(self, feed: str, cursor: Cursor) -> Generator[Page]:
-        """The pages of a feed from the cursor on, to the end of what there is now. Raises a ConnectorError."""
+        """The pages of a feed from the cursor on, to the end of what there is now. Raises a ConnectorError, or NotYet."""

@@ -41,13 +41,14 @@ log = logging.getLogger(__name__)
 class Later(Exception):
     """The work cannot go on now. The job goes back to waiting and starts by itself once the time has passed.
 
-    `words` say why, as the attempt's error; what was committed stays.
+    `words` say why; what was committed stays. The attempt failed, unless it was `planned` to go on later.
     """
 
-    def __init__(self, words: str, after: timedelta):
+    def __init__(self, words: str, after: timedelta, *, planned: bool = False):
         super().__init__(words)
         self.words = words
         self.after = after
+        self.outcome = Attempt.Outcome.PUT_OFF if planned else Attempt.Outcome.FAILED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +212,7 @@ def _put_off(job: Job, progress: Progress, later: Later) -> None:
     """Back to waiting, with a message that comes when the time does."""
     waits = {"state": JobState.WAITING, "not_before": Now() + later.after}
     with transaction.atomic():
-        if _give_back(job, progress, Attempt.Outcome.FAILED, later.words, **waits):
+        if _give_back(job, progress, later.outcome, later.words, **waits):
             send_on_commit(job, later.after)
 
 

@@ -123,6 +123,7 @@ class Attempt(models.Model):
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         LOST = "lost", "Lost its lease"
+        PUT_OFF = "put-off", "Put off"
 
     job = models.ForeignKey(Job, models.CASCADE, related_name="attempts")
     number = models.PositiveIntegerField()

@@ -22,7 +22,7 @@ from apps.exceptions.sweep import DetectorFailed, sweep
 from apps.exceptions.types import Scope
 from apps.integrations import files, jobs, rules
 from apps.integrations.connectors import connector_of
-from apps.integrations.contract import ConfigError, ConnectorError, Document, Page, Record, TransientError
+from apps.integrations.contract import ConfigError, ConnectorError, Document, NotYet, Page, Record, TransientError
 from apps.integrations.feeds import FEEDS, Feed, Stored, Unreadable
 from apps.integrations.leases import LeaseLost, Progress
 from apps.integrations.models import (
@@ -148,6 +148,8 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
         feed = _feed(source)
         _pull_pages(run, feed, progress)
         feed.after(source)
+    except NotYet as pause:
+        _pace(run, pause)
     except ConnectorError as error:
         _failed_call(run, error, got_on=source.cursor != begun_at)
     except LeaseLost:
@@ -261,6 +263,15 @@ def _storable(raw: Any) -> Any:
         case float() if raw - raw == 0:
             return raw
     return _storable(str(raw))
+
+
+def _pace(run: SyncRun, pause: NotYet) -> None:
+    """Put the run off without a failure: it goes on where it stands. Always raises."""
+    with transaction.atomic():
+        run.verdict = ""
+        run.save(update_fields=["verdict"])
+        jobs.hold(run.job)
+    raise jobs.Later(pause.words, pause.after, planned=True) from pause
 
 
 def _failed_call(run: SyncRun, error: ConnectorError, *, got_on: bool) -> None:

@@ -4,7 +4,9 @@ import gc
 import os
 import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
@@ -13,6 +15,7 @@ from sp_api.base import Client
 
 from apps.integrations.connectors import connector_of
 from apps.integrations.connectors.amazon import PULLS, allowance, clients
+from apps.integrations.connectors.amazon.answers import Operation
 from apps.integrations.contract import ConfigError
 from apps.integrations.credentials import seal
 from tests.factories import ConnectionFactory
@@ -166,11 +169,38 @@ def test_workers_together_keep_to_the_rates_of_the_plans(sandbox, seller):
     assert {line["status"] for line in sandbox.log()} == {200}
 
 
-def test_the_calls_of_a_burst_are_free_and_each_later_one_has_its_place():
-    """Steps of 100 s, which no slow machine uses up."""
-    waits = [allowance.take(f"test {uuid4()}", "slow", rate=0.01, burst=2) for _ in range(3)]
-    assert waits == [0, 0, 0]  # three accounts
-    account = f"test {uuid4()}"
-    first, second, third, fourth = (allowance.take(account, "slow", rate=0.01, burst=2) for _ in range(4))
+@pytest.fixture
+def bucket() -> Callable[..., float]:
+    """`bucket(rate=0.01)`: the seconds until the turn of the next call of an account of this test."""
+    account, patience = f"test {uuid4()}", timedelta(days=1)
+
+    def take(name: str = "slow", patience: timedelta = patience) -> float:
+        operation = Operation(name=name, rate=0.01, burst=3, holds=())
+        return allowance.take(account, operation, patience).total_seconds()
+
+    take.account = account
+    return take
+
+
+def test_the_calls_of_a_burst_are_free_and_each_later_one_has_its_place(bucket):
+    """Steps of 100 s, which no slow machine uses up. One of the three at once is spared."""
+    first, second, third, fourth = (bucket() for _ in range(4))
     assert first == second == 0 < third <= 100 < fourth <= 200
-    assert allowance.take(account, "another", rate=0.01, burst=2) == 0
+    assert bucket("another") == 0
+
+
+def test_a_place_that_nobody_waits_for_is_not_taken(bucket):
+    bucket(), bucket()
+    waits = [bucket(patience=timedelta(seconds=5)) for _ in range(3)]
+    assert all(90 < wait <= 100 for wait in waits)
+
+
+def test_the_accounts_own_rate_counts_from_then_on_and_what_was_used_stays_used(bucket):
+    bucket(), bucket(), bucket()
+    slow = Operation(name="slow", rate=0.01, burst=3, holds=())
+    (before,) = allowance.left([(bucket.account, slow)])
+    assert (before.operation, before.left, before.rate) == ("slow", 0, 0.01)
+    allowance.keep_rate(bucket.account, slow, 0.1)
+    assert 10 < bucket() <= 20
+    (after,) = allowance.left([(bucket.account, slow)])
+    assert after.rate == 0.1

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
 from apps.integrations import jobs, operations, runs
-from apps.integrations.connectors.amazon import clients
+from apps.integrations.connectors.amazon import allowance, clients
 from apps.integrations.feeds import FEEDS
 from apps.integrations.models import (
     Attempt,
@@ -181,6 +182,35 @@ def test_a_revoked_consent_stops_everything_until_amazon_answers_again(account, 
     assert checked(broken)["words"] == f"Amazon answers for seller {sandbox.account}, United Kingdom and Germany."
     assert pulled(broken, "amazon.orders").job.state == JobState.DONE
     assert held(broken)["items"] == held(whole)["items"]
+
+
+@pytest.mark.parametrize("feed", ["amazon.orders", "amazon.settlements"])
+def test_a_run_that_uses_up_its_allowance_goes_on_later_without_asking_amazon_in_vain(feed, account, sandbox):
+    sandbox.limits(True)
+    whole, paced = account(), account()
+    pulled(whole, feed)
+    (operation,) = [each for each in clients.METHODS if each.name == OPERATIONS[feed]]
+    bucket = f"{paced.pk}@{paced.endpoint}"
+    for _ in range(operation.burst - 2):  # one is spared, and one is left
+        allowance.take(bucket, operation, timedelta(0))
+    run = pulled(paced, feed)
+    assert (run.job.state, run.verdict, run.pages) == (JobState.WAITING, "", 1)
+    assert timedelta(seconds=30) < run.job.not_before - timezone.now() < timedelta(seconds=200)
+    assert run.job.error.startswith(f"Our own pacing: the next {operation.name} is due in ")
+    assert [attempt.outcome for attempt in run.job.attempts.all()] == [Attempt.Outcome.PUT_OFF]
+    assert not CallFault.objects.filter(connection=paced).exists()
+    client = Client()
+    client.force_login(person(Role.OPS, paced.entity))
+    assert "Paced" in client.get("/runs/").content.decode()
+    shown = client.get(f"/runs/{run.pk}/").content.decode()
+    assert "waits for its turn" in shown and "Why it is tried again" not in shown
+    (left,) = allowance.left([(bucket, operation)])
+    assert left.left < 0.1
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()  # as after those seconds
+    run = retried(run)
+    assert (run.job.state, run.verdict) == (JobState.DONE, "")
+    assert {line["status"] for line in sandbox.log()} == {200}
+    assert held(paced) == held(whole)
 
 
 def test_a_role_that_is_missing_stops_its_feed_alone(account, sandbox):

@@ -32,6 +32,7 @@ MARKS = {
     "stuck": "late",
     "stopped": "wait",
     "lost": "late",
+    "put-off": "wait",
     "structural": "structural",
     "transient": "transient",
     "unknown": "unknown",

@@ -1,14 +1,38 @@
 """Amazon seller accounts, through the Selling Partner API."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from apps.core.errors import Refused
-from apps.integrations.connectors.amazon import access, answers, clients, inventory, listings, orders, settlements
-from apps.integrations.contract import Checked, ConfigError, ConnectorError, Cursor, Evidence, Page, PermanentError
+from apps.integrations.connectors.amazon import (
+    access,
+    allowance,
+    answers,
+    clients,
+    inventory,
+    listings,
+    orders,
+    settlements,
+)
+from apps.integrations.contract import (
+    Allowance,
+    Checked,
+    ConfigError,
+    ConnectorError,
+    Cursor,
+    Evidence,
+    Page,
+    PermanentError,
+)
 from apps.integrations.credentials import open_sealed
 from apps.integrations.marketplaces import name_of
-from apps.integrations.models import Connection
+from apps.integrations.models import Connection, Source
 
+OPERATIONS: dict[str, tuple[answers.Operation, ...]] = {
+    "amazon.orders": (clients.SEARCH_ORDERS,),
+    "amazon.fba-inventory": (clients.GET_INVENTORY_SUMMARIES,),
+    "amazon.settlements": (clients.GET_REPORTS, clients.GET_REPORT_DOCUMENT),
+    "amazon.listings": (clients.SEARCH_LISTINGS_ITEMS,),
+}
 PULLS: dict[str, Callable[[clients.Session, Connection, Cursor], Iterator[Page]]] = {
     "amazon.orders": orders.pull,
     "amazon.fba-inventory": inventory.pull,
@@ -63,11 +87,27 @@ class AmazonSeller:
         if lacks:
             raise _not_set_up(f"{connection.name} has no {' and no '.join(lacks)}. Enter them on its page.")
         return clients.session(
-            name=str(connection.pk),
+            name=_bucket(connection),
             endpoint=connection.endpoint,
             token_url=connection.token_url,
             **{name: values[name] for name in self.CREDENTIALS},
         )
+
+
+def allowances(sources: Sequence[Source]) -> dict[int, Allowance]:
+    """{source id: the scarcest of what its feed asks Amazon for}, in one question. Sources come with their connections."""
+    asked = [
+        (source, _bucket(source.connection), operation) for source in sources for operation in OPERATIONS.get(source.feed, ())
+    ]
+    scarcest: dict[int, Allowance] = {}
+    for (source, *_), allowed in zip(asked, allowance.left([call for _, *call in asked]), strict=True):
+        scarcest[source.pk] = min(allowed, scarcest.get(source.pk, allowed), key=lambda each: each.left)
+    return scarcest
+
+
+def _bucket(connection: Connection) -> str:
+    """The account's name among all workers. Amazon counts the calls at each of its endpoints."""
+    return f"{connection.pk}@{connection.endpoint}"
 
 
 def _found(account: str, sells: list[str], refused: dict[str, ConnectorError]) -> str:

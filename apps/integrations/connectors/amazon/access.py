@@ -8,7 +8,7 @@ from apps.integrations.connectors.amazon.answers import Operation
 from apps.integrations.connectors.amazon.clients import Session
 from apps.integrations.connectors.amazon.instants import now, written
 from apps.integrations.connectors.amazon.settlements import REPORT
-from apps.integrations.contract import ConfigError, ConnectorError, PermanentError
+from apps.integrations.contract import ConfigError, ConnectorError, NotYet, PermanentError
 from apps.integrations.models import Connection
 
 
@@ -47,6 +47,6 @@ def _answers(session: Session, operation: Operation, asked: dict[str, Any]) -> b
     """Only a good answer proves that the account is let in."""
     try:
         session.ask(operation, **asked)
-    except ConnectorError:
+    except (ConnectorError, NotYet):
         return False
     return True

@@ -12,7 +12,9 @@ import threading
 import time
 import weakref
 from collections.abc import Collection
+from datetime import timedelta
 from ipaddress import ip_address
+from math import ceil
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,13 +30,14 @@ from sp_api.base.credential_provider import FromCodeCredentialProvider
 
 from apps.integrations.connectors.amazon import allowance, answers
 from apps.integrations.connectors.amazon.answers import Answer, Operation
-from apps.integrations.contract import ConfigError, PermanentError
+from apps.integrations.contract import ConfigError, NotYet, PermanentError
 
 TIMEOUT = httpx.Timeout(30, connect=10)
 TOKEN_MARGIN = 60  # seconds: a token that ends during a call is no token
 LONGEST_TOKEN_LIFE = 3600
 SESSIONS_KEPT = 16
-PACED = 1  # calls per second: of a slower operation the next call is so far off that its run is put off instead
+PATIENCE = timedelta(seconds=5)  # a call whose turn is further off is not waited for: its run is put off instead
+UNLIMITED = 50  # calls per second: faster than any plan of Amazon's, so there is nothing to keep to
 
 # The plans as published (amazon-api.md section 2), and the role that Amazon names for each.
 GET_ACCESS_TOKEN = Operation(name="getAccessToken", rate=1, burst=1, holds=("access_token",), kind=str)
@@ -187,7 +190,7 @@ class Session:
         return self._tokens.secrets
 
     def ask(self, operation: Operation, **parameters) -> Answer:
-        """Amazon's answer, which holds what the operation promises. Raises a ConnectorError.
+        """Amazon's answer, which holds what the operation promises. Raises a ConnectorError, or NotYet.
 
         An access token that Amazon takes no more is replaced once; nothing else is tried again here.
         """
@@ -206,14 +209,22 @@ class Session:
             raise answers.no_answer(operation.name, error) from None
         if not isinstance(response, httpx.Response):  # a new version that no longer calls what _Strict overrides
             raise TypeError("python-amazon-sp-api judges answers by itself again; see _Strict")
-        self._rates[operation] = answers.named_rate(response.headers) or operation.rate
+        self._note_rate(operation, answers.named_rate(response.headers))
         return response
 
     def _wait_for_allowance(self, operation: Operation) -> None:
-        """Keep to the rate, for moments at most. One call of the burst is spared: on the way calls may catch up."""
-        rate = self._rates.get(operation, operation.rate)
-        if rate >= PACED:
-            time.sleep(allowance.take(self._name, operation.name, rate=rate, burst=max(1, operation.burst - 1)))
+        """Keep to the plan: wait moments, or raise NotYet. What Amazon would refuse is not asked."""
+        if self._rates.get(operation, operation.rate) >= UNLIMITED:
+            return
+        wait = allowance.take(self._name, operation, PATIENCE)
+        if wait > PATIENCE:
+            raise NotYet(f"Our own pacing: the next {operation.name} is due in {ceil(wait.total_seconds())} s.", wait)
+        time.sleep(wait.total_seconds())
+
+    def _note_rate(self, operation: Operation, named: float | None) -> None:
+        if named and named != self._rates.get(operation, operation.rate):
+            self._rates[operation] = named
+            allowance.keep_rate(self._name, operation, named)
 
 
 @functools.lru_cache(maxsize=SESSIONS_KEPT)
