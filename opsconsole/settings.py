@@ -178,5 +178,6 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
         ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),
         ("purge-buyers", "apps.orders.tasks.purge_buyers", 86_400.0),
+        ("purge-runs", "apps.integrations.tasks.purge_runs", 86_400.0),
     )
 }

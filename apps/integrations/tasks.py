@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apps.integrations import jobs, runs
+from apps.integrations import jobs, purging, runs
 
 
 @shared_task
@@ -16,3 +16,8 @@ def requeue_expired() -> None:
 @shared_task
 def pull_source(source_id: int) -> None:
     runs.pull_due(source_id)
+
+
+@shared_task
+def purge_runs() -> None:
+    purging.purge()
