@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection as database
+from msgspec.structs import asdict
 
 from apps.catalog.listings import listings_for
 from apps.exceptions.operations import sweep_soon
@@ -19,7 +19,7 @@ from apps.orders.personal import without_personal
 from apps.orders.records import OrderSaid, Unread, content_of, read
 from apps.orders.routing import settle_orders, take_turn
 
-COLUMNS = [each.name for each in fields(OrderSaid) if each.name not in ("lines", "buyer")]
+COLUMNS = [name for name in OrderSaid.__struct_fields__ if name not in ("lines", "buyer")]
 
 Known = dict[str, tuple[str, datetime]]
 """Order id -> hash of its newest record, and when the channel changed it."""
@@ -32,15 +32,15 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
     newest = _known(place, page.records)
     known, fresh, stored = set(newest), {}, Stored()
     for record in page.records:
-        content = content_of(record.data)
-        if newest.get(_order_id(record), ("", None))[0] == content:
-            stored.unchanged += 1
-            continue
         try:
-            order = read(record.data, content)
+            order = read(json.dumps(record.data).encode())
         except Unread as fault:
             raw = without_personal(record.data)
             stored.unreadable.append(Unreadable(key=record.key, raw=raw, words=fault.words))
+            continue
+        content = content_of(order)
+        if newest.get(order.order_id, ("", None))[0] == content:
+            stored.unchanged += 1
             continue
         if order.order_id not in newest:
             stored.added += 1
@@ -52,7 +52,7 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
         newest[order.order_id] = (content, order.changed_at)
         fresh[order.order_id] = order
     if fresh:
-        ids = _write(place, list(fresh.values()), known)
+        ids = _write(place, list(fresh.values()), newest, known)
         settle_orders(place.entity, orders=ids)
     return stored
 
@@ -69,21 +69,23 @@ def _known(place: Connection, records: Sequence[Record]) -> Known:
         return {order: (content, changed_at) for order, content, changed_at in cursor.fetchall()}
 
 
-def _write(place: Connection, orders: list[OrderSaid], known: set[str]) -> list[int]:
+def _write(place: Connection, orders: list[OrderSaid], newest: Known, known: set[str]) -> list[int]:
     """The orders with their lines and buyers; their ids here. Each order is new or newer than the one we have.
 
     A buyer who is due to be purged is not written again with a later change of the order.
     """
     named = [(order.marketplace, line.sku, line.asin, line.title) for order in orders for line in order.lines]
     listings = listings_for(place, named)
-    said = _rows({name: getattr(order, name) for name in COLUMNS} for order in orders)
+    said = _rows(
+        {name: getattr(order, name) for name in COLUMNS} | {"content": newest[order.order_id][0]} for order in orders
+    )
     asked = {"entity": place.entity_id, "connection": place.pk, "orders": said, "purge_after": PURGE_AFTER}
     with database.cursor() as cursor:
         cursor.execute(statements.STORE, asked)
         stored = {order: (pk, past) for order, pk, past in cursor.fetchall()}
         ids = {order: pk for order, (pk, _) in stored.items()}
         lines = _rows(
-            vars(line) | {"order_id": ids[order.order_id], "listing_id": listings[order.marketplace, line.sku]}
+            asdict(line) | {"order_id": ids[order.order_id], "listing_id": listings[order.marketplace, line.sku]}
             for order in orders
             for line in order.lines
         )
@@ -92,7 +94,7 @@ def _write(place: Connection, orders: list[OrderSaid], known: set[str]) -> list[
         cursor.execute(statements.STORE_LINES, {"lines": lines})
         buyers = [order for order in orders if order.buyer and not stored[order.order_id][1]]
         if buyers:
-            rows = _rows({"order_id": ids[order.order_id], **vars(order.buyer)} for order in buyers)
+            rows = _rows({"order_id": ids[order.order_id], **asdict(order.buyer)} for order in buyers)
             cursor.execute(statements.STORE_BUYERS, {"buyers": rows})
     return sorted(ids.values())
 
