@@ -176,6 +176,7 @@ CELERY_BEAT_SCHEDULE = {
         ("requeue-expired", "apps.integrations.tasks.requeue_expired", 5.0),
         ("wake-cases", "apps.exceptions.tasks.wake_cases", 60.0),
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
+        ("add-feeds", "apps.integrations.tasks.add_feeds", 300.0),
         ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),
         ("purge-buyers", "apps.orders.tasks.purge_buyers", 86_400.0),
         ("purge-runs", "apps.integrations.tasks.purge_runs", 86_400.0),

@@ -76,5 +76,6 @@ register_feed(
         every=timedelta(hours=6),
         quiet_after=timedelta(days=1),
         store=store,
+        opens=("stock.partition-violation",),
     )
 )

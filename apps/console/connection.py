@@ -155,7 +155,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     mine = Connection.objects.visible_to(request.user, READ_RUNS)
     found = get_object_or_404(mine.select_related("entity"), pk=pk)
     show_in_zone(found.entity)
-    feeds = standings(found.sources.select_related("connection__entity").order_by("feed"))
+    feeds = standings(found.sources.select_related("connection__entity").order_by("feed"), request.user)
     fitting = _fitting(found, [feed.source for feed in feeds])
     name = request.GET.get("do", next(iter(fitting), "schedule"))
     if name not in DEEDS:

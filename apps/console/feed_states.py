@@ -2,21 +2,43 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models.functions import TruncHour
 from django.utils import timezone
 
+from apps.console.words import listed
+from apps.core.models import User
+from apps.exceptions.models import Case
+from apps.integrations.connectors import allowances_of
+from apps.integrations.contract import Allowance
 from apps.integrations.feeds import FEEDS, expected_by
-from apps.integrations.models import JobState, Source, SyncRun
+from apps.integrations.models import Attempt, JobState, Source, SyncRun
 from apps.integrations.rules import MOST_TRIES
 
-DAY = timedelta(days=1)
+HOURS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """The last 24 hours of a feed, the oldest first: "" proven, "t" proven after a failure, "f" failed, "q" nothing proven."""
+
+    hours: tuple[str, ...]
+    runs: int
+    failed: int
+
+    @property
+    def says(self) -> str:
+        counts = {"of proof": "", "of proof after a failure": "t", "of failure": "f", "with nothing proven": "q"}
+        return listed(f"{self.hours.count(mark)} {what}" for what, mark in counts.items() if mark in self.hours)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A source with its newest run. `mark` is the shape before the state's word; `next_at` when it is asked next."""
+    """A source with its newest run. `mark` is the shape before the state's word; `next_at` when it is asked next; `cases`
+    are the live ones that come of it, in its company; `allowance` is None where its system counts no calls.
+    """
 
     source: Source
     title: str
@@ -25,8 +47,9 @@ class Standing:
     says: str
     run: SyncRun | None
     next_at: datetime | None
-    runs: int
-    failed: int
+    day: Day
+    cases: int
+    allowance: Allowance | None
 
 
 def is_paced(run: SyncRun) -> bool:
@@ -35,35 +58,74 @@ def is_paced(run: SyncRun) -> bool:
     return not run.verdict and job.state == JobState.WAITING and bool(job.error) and job.not_before > timezone.now()
 
 
-def standings(sources: Iterable[Source]) -> list[Standing]:
-    """In the order of the sources, which come with their connections; four queries for any number of them."""
+def standings(sources: Iterable[Source], person: User) -> list[Standing]:
+    """In the order of the sources, which come with their connections; five queries for any number of them, and one to the
+    broker. Cases are those of the queues that the person reads.
+    """
     sources = list(sources)
     runs = SyncRun.objects.filter(source__in=sources).select_related("job").order_by("source", "-id")
     newest = {run.source_id: run for run in runs.distinct("source")}
     ended = SyncRun.objects.newest_ended(sources)
-    lately = SyncRun.objects.filter(source__in=sources, ended_at__gte=timezone.now() - DAY).order_by()
-    failed = Count("id", filter=~Q(verdict="") & ~Q(evidence=SyncRun.STOPPED))
-    counts = {row["source"]: row for row in lately.values("source").annotate(ran=Count("id"), failed=failed)}
-    none = {"ran": 0, "failed": 0}
+    days, cases, allowances = _days(sources), _cases(sources, person), allowances_of(sources)
     return [
-        _standing(source, newest.get(source.pk), ended.get(source.pk), counts.get(source.pk, none)) for source in sources
+        Standing(
+            source=source,
+            title=FEEDS[source.feed].title if source.feed in FEEDS else source.feed,
+            **dict(zip(("mark", "state", "says"), _state(source, newest.get(source.pk), ended.get(source.pk)), strict=True)),
+            run=newest.get(source.pk),
+            next_at=_next(source, newest.get(source.pk)),
+            day=days[source.pk],
+            cases=sum(cases.get((source.entity_id, code), 0) for code in _opens(source)),
+            allowance=allowances.get(source.pk),
+        )
+        for source in sources
     ]
 
 
-def _standing(source: Source, newest: SyncRun | None, ended: SyncRun | None, lately: dict) -> Standing:
-    mark, state, says = _state(source, newest, ended)
-    feed = FEEDS.get(source.feed)
-    return Standing(
-        source=source,
-        title=feed.title if feed else source.feed,
-        mark=mark,
-        state=state,
-        says=says,
-        run=newest,
-        next_at=_next(source, newest),
-        runs=lately["ran"],
-        failed=lately["failed"],
+def _days(sources: list[Source]) -> dict[int, Day]:
+    """By clock hours, the present one last."""
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    hours = [now - timedelta(hours=ago) for ago in reversed(range(HOURS))]
+    lately = SyncRun.objects.filter(source__in=sources, ended_at__gte=hours[0]).annotate(hour=TruncHour("ended_at", tzinfo=UTC))
+    fell = ~Q(verdict="") & ~Q(evidence=SyncRun.STOPPED)
+    # A run that was put off for a failure has had attempts that failed.
+    stumbled = Exists(Attempt.objects.filter(job=OuterRef("job"), outcome=Attempt.Outcome.FAILED))
+    counted = lately.annotate(stumbled=stumbled).order_by().values("source", "hour")
+    rows = counted.annotate(
+        ran=Count("id"),
+        failed=Count("id", filter=fell),
+        proved=Count("id", filter=Q(proven=True, verdict="")),
+        hard=Count("id", filter=Q(stumbled=True)),
     )
+    told: dict[int, dict[datetime, dict]] = {source.pk: {} for source in sources}
+    for row in rows:
+        told[row["source"]][row["hour"]] = row
+    return {
+        pk: Day(
+            hours=tuple(_hour(by_hour.get(hour)) for hour in hours),
+            runs=sum(row["ran"] for row in by_hour.values()),
+            failed=sum(row["failed"] for row in by_hour.values()),
+        )
+        for pk, by_hour in told.items()
+    }
+
+
+def _hour(told: dict | None) -> str:
+    if told and told["proved"]:
+        return "t" if told["failed"] or told["hard"] else ""
+    return "f" if told and told["failed"] else "q"
+
+
+def _cases(sources: list[Source], person: User) -> dict[tuple[int, str], int]:
+    """{(company, type): live cases}"""
+    codes = {code for source in sources for code in _opens(source)}
+    live = Case.objects.visible_to(person).live().filter(type__in=codes, entity__in={source.entity_id for source in sources})
+    rows = live.order_by().values_list("entity", "type").annotate(Count("id"))
+    return {(entity, code): number for entity, code, number in rows}
+
+
+def _opens(source: Source) -> tuple[str, ...]:
+    return FEEDS[source.feed].opens if source.feed in FEEDS else ()
 
 
 def _state(source: Source, newest: SyncRun | None, ended: SyncRun | None) -> tuple[str, str, str]:

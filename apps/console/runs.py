@@ -38,7 +38,7 @@ def runs(request: HttpRequest) -> HttpResponse:
     sources = Source.objects.filter(connection__entity__in=request.user.entities_where(READ_RUNS))
     sources = request.companies.within(sources, "connection__entity_id").select_related("connection__entity")
     after = request.GET.get("after", "")
-    feeds = standings(sources.order_by("connection__name", "connection_id", "feed", "pk"))
+    feeds = standings(sources.order_by("connection__name", "connection_id", "feed", "pk"), request.user)
     live = runs_visible_to(request.user).filter(ended_at=None, job__state__in=UNDER_WAY)
     live = request.companies.within(live, "source__connection__entity_id")
     shown, more = page_of(

@@ -28,6 +28,14 @@ def instant(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     return f"{named.get(at.date()) or day(at.date(), now.date())} {at:%H:%M}"
 
 
+def pace(rate: float) -> str:
+    """How often a call may be made, `rate` in calls per second: 5 a second, one every 45 s, one every 3 min."""
+    if rate >= 1:
+        return f"{rate:,.0f} a second"
+    seconds = round(1 / rate)
+    return f"one every {seconds} s" if seconds < 120 else f"one every {round(seconds / 60)} min"
+
+
 def utc(at: datetime) -> str:
     """26 Oct 2026 23:14:07, as a settlement file counts."""
     at = at.astimezone(ZoneInfo("UTC"))

@@ -68,6 +68,10 @@ class Allowance:
     left: float
     rate: float
 
+    @property
+    def used_percent(self) -> int:
+        return round(100 * (1 - self.left))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:

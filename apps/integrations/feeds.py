@@ -42,6 +42,7 @@ class Feed:
     documents as stored, in order. `after(source)` runs once the run has ended well, outside any transaction.
 
     `every` is the schedule that a new connection starts with; with nothing proven for `quiet_after` the feed is stale.
+    `opens` are the exception types whose cases come of what it brings.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Feed:
     quiet_after: timedelta
     store: Callable[[Source, Page, Sequence[StoredFile]], Stored]
     after: Callable[[Source], None] = lambda source: None
+    opens: tuple[str, ...] = ()
 
 
 FEEDS: dict[str, Feed] = {}

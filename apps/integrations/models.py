@@ -219,6 +219,7 @@ class SyncRun(models.Model):
     changed = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     unreadable = models.PositiveIntegerField(default=0)
+    proven = models.BooleanField(default=False, help_text="A page said up to when the system has told us everything")
     verdict = models.CharField(max_length=10, choices=Verdict, blank=True)
     evidence = models.JSONField(default=dict, help_text="An Evidence, and what else failed in that minute")
     ended_at = models.DateTimeField(null=True)

@@ -12,7 +12,7 @@ from apps.core.permissions import KEEP_CONNECTIONS, RUN_JOBS, check_may
 from apps.integrations import credentials as sealed
 from apps.integrations import jobs, runs, schedules
 from apps.integrations.checks import KIND as CHECK
-from apps.integrations.feeds import FEEDS
+from apps.integrations.feeds import FEEDS, Feed
 from apps.integrations.models import Attempt, Connection, Job, JobState, Source, SyncRun
 from apps.integrations.regions import SANDBOX, Region, regions
 
@@ -127,10 +127,31 @@ def connect(
     sealed.seal(connection, credentials, actor)
     for feed in FEEDS.values():
         if feed.kind == kind:
-            source = Source.objects.create(connection=connection, feed=feed.name, every=feed.every)
-            schedules.keep(source)
-            runs.pull(source)  # the first one does not wait for the schedule
+            _begin_feed(connection, feed)
     return connection
+
+
+def add_feeds() -> int:
+    """Give each connection the feeds of its kind that a newer version of this program has brought; how many."""
+    added = 0
+    for feed in FEEDS.values():
+        for connection in Connection.objects.filter(kind=feed.kind).exclude(sources__feed=feed.name):
+            with transaction.atomic():
+                locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+                if not locked.sources.filter(feed=feed.name).exists():
+                    source = _begin_feed(locked, feed)
+                    _note(locked, None, "source.added", source, after={"every": str(feed.every)})
+                    added += 1
+    return added
+
+
+def _begin_feed(connection: Connection, feed: Feed) -> Source:
+    """The first pull does not wait for the schedule, unless nothing may be pulled."""
+    source = Source.objects.create(connection=connection, feed=feed.name, every=feed.every)
+    schedules.keep(source)
+    if not connection.revoked_at:
+        runs.pull(source)
+    return source
 
 
 @transaction.atomic
@@ -212,7 +233,7 @@ def _locked_source(source: Source, actor: User) -> Source:
 
 def _note(
     connection: Connection,
-    actor: User,
+    actor: User | None,
     verb: str,
     source: Source | None = None,
     before: dict | None = None,

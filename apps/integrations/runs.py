@@ -207,6 +207,7 @@ def _store(run: SyncRun, feed: Feed, page: Page) -> Stored:
             changed=F("changed") + stored.changed,
             unchanged=F("unchanged") + stored.unchanged,
             unreadable=F("unreadable") + len(stored.unreadable),
+            **({"proven": True} if page.asked_at else {}),
         )
         jobs.hold(run.job)
     return stored

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apps.integrations import jobs, purging, runs
+from apps.integrations import jobs, operations, purging, runs
 
 
 @shared_task
@@ -16,6 +16,11 @@ def requeue_expired() -> None:
 @shared_task
 def pull_source(source_id: int) -> None:
     runs.pull_due(source_id)
+
+
+@shared_task
+def add_feeds() -> None:
+    operations.add_feeds()
 
 
 @shared_task

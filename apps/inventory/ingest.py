@@ -258,5 +258,6 @@ FBA_INVENTORY = register_feed(
         quiet_after=timedelta(hours=2),
         store=store,
         after=check,
+        opens=("stock.snapshot-stale", "stock.identity-break"),
     )
 )

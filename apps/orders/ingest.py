@@ -112,4 +112,5 @@ ORDERS = register_feed(Feed(
     quiet_after=timedelta(hours=2),
     store=store,
     after=lambda source: sweep_soon(source.connection.entity_id),
+    opens=("order.channel-unknown", "order.held", "order.late-ship", "order.misrouted-fba", "sku.unmapped"),
 ))  # fmt: skip

@@ -26,4 +26,17 @@ SETTLEMENTS = register_feed(Feed(
     every=timedelta(hours=1),
     quiet_after=timedelta(hours=6),
     store=store,
+    opens=(
+        "file.layout-unknown",
+        "ledger.tax-code-unmapped",
+        "settlement.changed",
+        "settlement.column-unknown",
+        "settlement.does-not-tie",
+        "settlement.facilitator-not-zero",
+        "settlement.fee-unmapped",
+        "settlement.missing",
+        "settlement.opening-balance",
+        "settlement.order-unknown",
+        "settlement.reserve-chain-broken",
+    ),
 ))  # fmt: skip

@@ -1,7 +1,10 @@
 """The screens of connections and sync runs: what they find, who may do what, and that no secret comes back."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection as database
@@ -14,13 +17,14 @@ from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.integrations import jobs, operations, runs
 from apps.integrations.connectors import CONNECTORS
+from apps.integrations.connectors.amazon import allowance, clients
 from apps.integrations.contract import PermanentError, TransientError
 from apps.integrations.credentials import open_sealed
 from apps.integrations.feeds import FEEDS
 from apps.integrations.models import Connection, Job, JobState, Source, SyncRun
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
-from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.factories import CaseFactory, ConnectionFactory, EntityFactory, person
 from tests.integrations.things import EVERY, FEED, QUIET_AFTER, Outside, evidence, feed, revoked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +58,56 @@ def state(source: Source) -> str:
     return text(client(source, Role.VIEWER).get(reverse("runs"))).split('data-l="State">')[1].split("</span>")[0]
 
 
+def ticks(source: Source) -> list[str]:
+    """Of the last 24 hours, the oldest first."""
+    body = text(client(source, Role.VIEWER).get(reverse("runs")))
+    (shown,) = re.findall(r'<span class="ticks"[^>]*>(.*?)</span>', body)
+    return re.findall(r'<i(?: class="(.)")?></i>', shown)
+
+
 class TestEveryFeed:
+    def test_each_hour_says_whether_data_was_proven(self, source, outside):
+        def ended(hours_ago: int) -> None:
+            at = timezone.now() - timedelta(hours=hours_ago)
+            SyncRun.objects.filter(pk=SyncRun.objects.latest("pk").pk).update(ended_at=at)
+
+        runs.run_here(source)
+        ended(3)
+        outside.fail([PermanentError(evidence(400))])
+        runs.run_here(source)
+        ended(2)
+        outside.fail([TransientError(evidence())])
+        run = runs.run_here(source)
+        operations.try_now(job=run.job, actor=person(Role.OPS, source.entity))
+        jobs.run_here(Job.objects.get(pk=run.job_id))
+        ended(1)
+        pages, outside.pages = outside.pages, []
+        runs.run_here(source)  # it works, and proves nothing
+        assert ticks(source) == ["q"] * 20 + ["", "f", "t", "q"]
+        body = text(client(source, Role.VIEWER).get(reverse("runs")))
+        assert "1 of proof, 1 of proof after a failure, 1 of failure and 21 with nothing proven" in body
+        assert "4 runs, 1 failed" in body
+        outside.pages = pages
+
+    def test_it_says_how_many_cases_come_of_it(self, source, monkeypatch):
+        monkeypatch.setitem(FEEDS, FEED, replace(FEEDS[FEED], opens=("sku.unmapped",)))
+        for number in range(3):
+            CaseFactory(entity=source.entity, type="sku.unmapped", team="ecommerce", subject=f"{number}")
+        CaseFactory(entity=source.entity, type="order.held", team="ops")
+        CaseFactory(type="sku.unmapped", team="ecommerce")
+        body = text(client(source, Role.VIEWER).get(reverse("runs")))
+        assert 'data-l="Cases it feeds" class="num">3<' in body
+
+    def test_it_says_how_much_of_the_allowance_is_used(self, source):
+        place = ConnectionFactory(
+            entity=source.entity, kind=Connection.Kind.AMAZON, endpoint=f"https://{uuid4()}.example.com"
+        )
+        Source.objects.create(connection=place, feed="amazon.orders", every=EVERY)
+        for _ in range(10):
+            allowance.take(f"{place.pk}@{place.endpoint}", clients.SEARCH_ORDERS, timedelta(0))
+        body = text(client(source, Role.VIEWER).get(reverse("runs")))
+        assert "53 % of searchOrders, one every 3 min" in body
+
     def test_it_is_good_only_with_proof_of_data(self, source, outside):
         assert state(source).endswith(">New")
         runs.run_here(source)

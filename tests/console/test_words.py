@@ -89,3 +89,11 @@ def test_the_bars_stand_on_each_other_inside_the_chart(steps):
         assert len(bar.label) <= 2
     for bar, following in zip(bars, chart.bars[1:], strict=False):
         assert following.x == bar.next_x
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(5, "5 a second"), (1, "1 a second"), (0.0222, "one every 45 s"), (0.0056, "one every 3 min"), (1000, "1,000 a second")],
+)
+def test_how_often_a_call_may_be_made(rate, said):
+    assert words.pace(rate) == said

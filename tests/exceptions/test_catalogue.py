@@ -8,6 +8,7 @@ from apps.core.permissions import Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import REGISTRY, ExceptionType, Scope, register
+from apps.integrations.feeds import FEEDS
 from tests.exceptions.cases_by_type import OPENS_AND_CLEARS
 from tests.factories import EntityFactory
 
@@ -64,6 +65,10 @@ def test_its_actions_differ_in_name_and_clear_types_that_exist(kind: ExceptionTy
     names = [action.name for action in kind.actions]
     assert len(set(names)) == len(names)
     assert {code for action in kind.actions for code in action.clears} <= REGISTRY.keys()
+
+
+def test_feeds_open_types_that_exist():
+    assert {code for feed in FEEDS.values() for code in feed.opens} <= REGISTRY.keys()
 
 
 def test_every_type_has_a_cause_to_show():

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from apps.core.errors import NotAllowed, Refused
@@ -12,9 +13,10 @@ from apps.core.permissions import Role
 from apps.integrations import jobs, operations, runs
 from apps.integrations.contract import TransientError
 from apps.integrations.credentials import open_sealed
+from apps.integrations.feeds import FEEDS
 from apps.integrations.models import Connection, Job, JobState, Source, SyncRun
 from tests.factories import ConnectionFactory, person
-from tests.integrations.things import EVERY, FEED, evidence, revoked
+from tests.integrations.things import EVERY, FEED, evidence, feed, revoked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -167,3 +169,18 @@ def test_only_admins_keep_connections(connected, entity):
 def test_an_uploaded_connection_signs_in_nowhere(entity, admin):
     with pytest.raises(Refused, match="People bring the files"):
         operations.check_connection(connection=ConnectionFactory(entity=entity), actor=admin)
+
+
+def test_a_feed_of_a_newer_version_begins_on_the_connections_there_are(connected, entity, monkeypatch):
+    revoked_one = ConnectionFactory(entity=entity, kind=Connection.Kind.AMAZON, revoked_at=timezone.now())
+    uploaded = ConnectionFactory(entity=entity)
+    operations.add_feeds()
+    monkeypatch.setitem(FEEDS, "tests.newer", feed(name="tests.newer"))
+    assert operations.add_feeds() == 2
+    source = sources_of(connected)["tests.newer"]
+    assert task_of(source).enabled and SyncRun.objects.filter(source=source).count() == 1
+    assert AuditEntry.objects.filter(verb="source.added", subject=f"connection:{connected.pk}").exists()
+    waits = sources_of(revoked_one)["tests.newer"]
+    assert task_of(waits) and not SyncRun.objects.filter(source=waits).exists()
+    assert not sources_of(uploaded)
+    assert operations.add_feeds() == 0

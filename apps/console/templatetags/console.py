@@ -87,6 +87,11 @@ def instant(at: datetime) -> SafeString:
 
 
 @register.filter
+def pace(rate: float) -> str:
+    return words.pace(rate)
+
+
+@register.filter
 def utc(at: datetime) -> str:
     return words.utc(at)
 

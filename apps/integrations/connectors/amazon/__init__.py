@@ -1,6 +1,9 @@
 """Amazon seller accounts, through the Selling Partner API."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+
+import redis
 
 from apps.core.errors import Refused
 from apps.integrations.connectors.amazon import (
@@ -26,6 +29,8 @@ from apps.integrations.contract import (
 from apps.integrations.credentials import open_sealed
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection, Source
+
+log = logging.getLogger(__name__)
 
 OPERATIONS: dict[str, tuple[answers.Operation, ...]] = {
     "amazon.orders": (clients.SEARCH_ORDERS,),
@@ -95,12 +100,19 @@ class AmazonSeller:
 
 
 def allowances(sources: Sequence[Source]) -> dict[int, Allowance]:
-    """{source id: the scarcest of what its feed asks Amazon for}, in one question. Sources come with their connections."""
+    """{source id: the scarcest of what its feed asks Amazon for}, in one question; empty while the broker is away. Sources
+    come with their connections.
+    """
     asked = [
         (source, _bucket(source.connection), operation) for source in sources for operation in OPERATIONS.get(source.feed, ())
     ]
     scarcest: dict[int, Allowance] = {}
-    for (source, *_), allowed in zip(asked, allowance.left([call for _, *call in asked]), strict=True):
+    try:
+        found = allowance.left([(account, operation) for _, account, operation in asked])
+    except redis.RedisError:
+        log.warning("What Amazon still allows is not known: the broker does not answer", exc_info=True)
+        return {}
+    for (source, *_), allowed in zip(asked, found, strict=True):
         scarcest[source.pk] = min(allowed, scarcest.get(source.pk, allowed), key=lambda each: each.left)
     return scarcest
 
