@@ -3,23 +3,19 @@
 The owner's role creates, migrates and empties the test database, because the application's may do none of that.
 """
 
-import os
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import hypothesis
 import pytest
-import redis
-from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
 from django.test.utils import setup_databases, teardown_databases
 
-from opsconsole.supervisor import die_with_parent
+from tests.children import environment, supervised_by
+from tests.emptying import empty_tables
 from tests.samples import READ
 
 pytest_plugins = ["tests.sandbox.running"]
@@ -30,14 +26,9 @@ hypothesis.settings.load_profile("here")
 
 # "default" mirrors "owner" (see settings), and Django resets only what is no mirror.
 TransactionTestCase.databases = {"default", "owner"}
+TransactionTestCase._fixture_teardown = lambda self: empty_tables()
 
 MUTATIONS = "mutated files by verdict"
-
-SUPERVISE = """
-import sys
-from opsconsole import run, supervisor
-supervisor.supervise([program for program in run.background() if program.name in sys.argv[1:]])
-"""
 
 
 @pytest.fixture(scope="session")
@@ -54,38 +45,14 @@ def django_db_setup(django_test_environment, django_db_blocker, django_db_modify
 
 @pytest.fixture
 def process_env(transactional_db) -> dict[str, str]:
-    """Environment of a child process with the real settings, on this test's database, broker and files."""
-    database = connections["default"].settings_dict["NAME"]
-    urls = {name: urlsplit(settings.URLS[name]) for name in ("DATABASE_URL", "DATABASE_OWNER_URL")}
-    redis.Redis.from_url(settings.REDIS_URL).flushdb()  # no message of an earlier test
-    return {
-        **os.environ,
-        **{name: url._replace(path=f"/{database}").geturl() for name, url in urls.items()},
-        "REDIS_URL": settings.REDIS_URL,
-        "FILES_ROOT": str(settings.MEDIA_ROOT),
-        "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
-    }
+    """Environment of a child process on this test's database."""
+    return environment(connections["default"].settings_dict["NAME"])
 
 
 @pytest.fixture
 def supervised(process_env) -> Callable[..., AbstractContextManager[subprocess.Popen]]:
     """`with supervised("files", "beat")`: these programs of `opsconsole.run` under the real supervisor."""
-
-    @contextmanager
-    def start(*names: str) -> Iterator[subprocess.Popen]:
-        supervisor = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISE, *names],
-            env=process_env,
-            cwd=settings.BASE_DIR,
-            preexec_fn=die_with_parent,  # a killed test run leaves nobody connected to its database
-        )
-        try:
-            yield supervisor
-        finally:
-            supervisor.terminate()
-            supervisor.wait(timeout=30)
-
-    return start
+    return lambda *names: supervised_by(process_env, *names)
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -60,7 +60,22 @@ def first_of(path: str, asked: str = "") -> Callable[[Page], object]:
 
 def _the_check(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("link", name="Open the check").click()
+    page.get_by_role("link", name="Open the check").first.click()
+
+
+def _the_check_with_zero(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Open the check").last.click()
+
+
+def _signed_zero(page: Page) -> None:
+    """Signed by whoever looks first."""
+    _the_check_with_zero(page)
+    if (button := page.get_by_role("button", name="Sign with zero")).count():
+        button.click()
+        page.get_by_role("status").wait_for()
+    page.locator(".day.signed").last.click()
+    page.get_by_role("heading", name="signed with 0 left").wait_for()
 
 
 def _mark_a_peak(page: Page) -> None:
@@ -316,6 +331,8 @@ def screens(newcomer: Login) -> list[Screen]:
             ("search-nothing", tom, at("/search/?q=nowhere")),
             ("check", kofi, _the_check),
             ("check-peak", kofi, _mark_a_peak),
+            ("check-zero", kofi, _the_check_with_zero),
+            ("check-signed", kofi, _signed_zero),
             ("check-read-only", elin, _the_check),
             ("case-sku", tom, case_of("sku.unmapped", team="ecommerce")),
             ("case-channel", tom, case_of("order.channel-unknown", team="ecommerce")),

@@ -1,7 +1,7 @@
-"""The console in Debian's chromium: a real web server on the test database with the demo in it.
+"""The console in Debian's chromium: a real web server on a database with the demo in it.
 
-Playwright holds an event loop as long as it runs, and Django refuses its database calls beside one: a test begins with
-what it needs in the database and then looks at pages alone.
+The demo is loaded once, and each test gets a fresh copy of its database below one web server and one browser. Playwright
+holds an event loop as long as it runs, and Django refuses its database calls beside one: a test looks at pages alone.
 """
 
 import os
@@ -12,21 +12,31 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 from django.conf import settings
-from django.core.management import call_command
-from django.test import override_settings
+from django.db import connections
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from psycopg import sql
 
-from apps.core.models import Entity
-from opsconsole.demo.amazon import pull_all
-from opsconsole.demo.people import BRACKENFOLD
 from opsconsole.demo.shots import add_newcomer
 from opsconsole.demo.tour import BROWSER_FLAGS, Login, signed_in
 from opsconsole.run import HOST, web
 from opsconsole.supervisor import die_with_parent
+from tests.children import environment
 from tests.polling import eventually
+from tests.sandbox.running import Running
 
+LOAD = """
+import django
+django.setup()
+from django.core.management import call_command
+from apps.core.models import Entity
+from opsconsole.demo.amazon import pull_all
+from opsconsole.demo.people import BRACKENFOLD
+call_command("load_demo")
+pull_all(Entity.objects.get(name=BRACKENFOLD.name))
+"""
 MEASURED = pytest.StashKey[list[str]]()
 
 
@@ -58,25 +68,47 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture
-def newcomer(process_env) -> Login:
-    return add_newcomer(process_env)
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """The demo with what Amazon's stand-in has brought, and a newcomer whose company is empty.
+
+    `database` stays as it was loaded. A process with `env` runs on the `copy`.
+    """
+
+    database: str
+    copy: str
+    newcomer: Login
+    env: dict[str, str]
+
+    def renew(self) -> None:
+        """A fresh copy. Who was connected to the one before connects anew with his next request."""
+        _copy(self.database, self.copy)
 
 
-@pytest.fixture
-def console(chromium, process_env, sandbox) -> Iterator[str]:
-    """The console with the demo, and with what Amazon's stand-in has brought; its address."""
-    with override_settings(DEMO=True, SANDBOX_URL=sandbox.url):
-        call_command("load_demo")
-        pull_all(Entity.objects.get(name=BRACKENFOLD.name))
+@pytest.fixture(scope="package")
+def demo(chromium, django_db_setup, sandbox_url) -> Iterator[Demo]:
+    Running(url=sandbox_url).reset()
+    empty = connections["default"].settings_dict["NAME"]
+    database, copy = f"{empty}_demo", f"{empty}_browser"
+    connections.close_all()  # nobody may be connected to what is copied
+    _copy(empty, database)
+    try:
+        env = _env(database, sandbox_url)
+        subprocess.run([sys.executable, "-c", LOAD], env=env, cwd=settings.BASE_DIR, check=True, stdout=subprocess.DEVNULL)
+        yield Demo(database=database, copy=copy, newcomer=add_newcomer(env), env=_env(copy, sandbox_url))
+    finally:
+        _drop(database)
+        _drop(copy)
+
+
+@pytest.fixture(scope="package")
+def web_server(demo) -> Iterator[str]:
+    """Its address. Its database comes with the first test."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", *web(port).arguments],
-        cwd=settings.BASE_DIR,
-        env=process_env | {"OPSCONSOLE_DEMO": "1", "OPSCONSOLE_SANDBOX_URL": sandbox.url},
-        preexec_fn=die_with_parent,
+        [sys.executable, "-m", *web(port).arguments], cwd=settings.BASE_DIR, env=demo.env, preexec_fn=die_with_parent
     )
     try:
         eventually(lambda: _answers(port), "the web server")
@@ -86,12 +118,29 @@ def console(chromium, process_env, sandbox) -> Iterator[str]:
         server.wait(timeout=30)
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def browser(chromium) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=BROWSER_FLAGS)
         yield launched
         launched.close()
+
+
+@pytest.fixture
+def console(demo, web_server) -> str:
+    """The address of the console with the demo as it was loaded."""
+    demo.renew()
+    return web_server
+
+
+@pytest.fixture
+def process_env(demo) -> dict[str, str]:
+    return demo.env
+
+
+@pytest.fixture
+def newcomer(demo) -> Login:
+    return demo.newcomer
 
 
 @dataclass
@@ -126,6 +175,24 @@ def _note(complaints: list[str], message: ConsoleMessage) -> None:
     )
     if message.type in ("error", "warning") and not refusal:
         complaints.append(f"{message.location.get('url', '')}: {message.text}")
+
+
+def _env(database: str, sandbox_url: str) -> dict[str, str]:
+    return environment(database) | {"OPSCONSOLE_DEMO": "1", "OPSCONSOLE_SANDBOX_URL": sandbox_url}
+
+
+def _copy(database: str, to: str) -> None:
+    _drop(to)
+    _tell("CREATE DATABASE {} TEMPLATE {}", to, database)
+
+
+def _drop(database: str) -> None:
+    _tell("DROP DATABASE IF EXISTS {} WITH (FORCE)", database)
+
+
+def _tell(statement: str, *databases: str) -> None:
+    with psycopg.connect(settings.URLS["DATABASE_OWNER_URL"], autocommit=True) as server:
+        server.execute(sql.SQL(statement).format(*map(sql.Identifier, databases)))
 
 
 def _answers(port: int) -> bool:

@@ -6,24 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from opsconsole.demo.people import IAN, KOFI, PRIYA, TOM, Person
+from opsconsole.demo.people import BRACKENFOLD, IAN, KOFI, LINDWICK, PRIYA, TOM, Company, Person
 from opsconsole.demo.tour import Login, sign_in
+from tests.children import supervised_by
 
 NEW_SKU = "BF-OAKTRAY-40-UK2"
 SOON = 30_000  # milliseconds that background work may take
 
 
-@pytest.fixture
-def workers(console, supervised) -> Iterator[None]:
-    """What `make run` starts beside the web server."""
-    with supervised("files", "quick", "beat"):
-        yield
+@pytest.fixture(scope="module")
+def console(demo, web_server) -> Iterator[str]:
+    """The console as `make run` starts it, for all of them: they work on the same day."""
+    demo.renew()
+    with supervised_by(demo.env, "files", "quick", "beat"):
+        yield web_server
 
 
 @pytest.fixture
-def page_of(console, workers, browser: Browser):
+def page_of(console, browser: Browser):
     def page_of(person: Person) -> Page:
         page = browser.new_context(base_url=console, accept_downloads=True).new_page()
         sign_in(page, Login(email=person.email))
@@ -49,9 +51,14 @@ def test_ecommerce_maps_a_sku_and_all_waiting_orders_are_released_once(page_of):
     expect(warehouse).to_have_count(1)
 
 
+def check_of(company: Company, page: Page) -> Locator:
+    """Its panel on the page of a person's day."""
+    return page.get_by_role("region", name="Rejected orders").filter(has=page.get_by_text(company.name, exact=True))
+
+
 def test_operations_sign_the_daily_check(page_of):
     kofi = page_of(KOFI)
-    kofi.get_by_role("link", name="Open the check").click()
+    check_of(BRACKENFOLD, kofi).get_by_role("link", name="Open the check").click()
     heading = kofi.get_by_role("heading", level=1)
     expect(heading).to_contain_text("are held, refused, unreadable or late")
     expect(kofi.locator("main")).to_contain_text("A SKU has no item.")
@@ -61,6 +68,29 @@ def test_operations_sign_the_daily_check(page_of):
     kofi.locator(".day.signed").last.click()
     expect(heading).to_contain_text("Kofi Mensah signed with")
     expect(kofi.locator("main")).to_contain_text("The listing of yesterday is with ecommerce")
+
+
+def test_operations_sign_that_no_order_was_rejected(page_of):
+    kofi = page_of(KOFI)
+    check_of(LINDWICK, kofi).get_by_role("link", name="Open the check").click()
+    heading, main = kofi.get_by_role("heading", level=1), kofi.locator("main")
+    expect(heading).to_have_text("No order is held, refused, unreadable or late")
+    expect(main).to_contain_text("Nothing is rejected")
+    expect(main).to_contain_text("a signed zero says that somebody looked")
+    today = kofi.locator(".week td").last
+    expect(today).to_have_text("Sign")
+    kofi.get_by_role("button", name="Sign with zero").click()
+    expect(kofi.get_by_role("status")).to_contain_text("Signed: 0 seen, 0 decided since the last one.")
+    expect(kofi.get_by_role("button", name="Sign with zero")).to_have_count(0)
+    expect(main).to_contain_text("Signed already.")
+    expect(today).to_have_text("KM0")
+
+    kofi.goto("/")
+    check_of(LINDWICK, kofi).locator(".day.signed", has_text="KM0").click()
+    expect(heading).to_have_text("Kofi Mensah signed with 0 left")
+    expect(main).to_contain_text(LINDWICK.name)
+    expect(main).to_contain_text("A signed zero")
+    expect(main).to_contain_text("Nothing was held, refused, unreadable or late.")
 
 
 def test_an_admin_mends_a_spreadsheet_from_its_error_column_and_imports_it(page_of, tmp_path: Path):
