@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection as database
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
@@ -82,9 +83,12 @@ def _write(
     legible: set[Key],
     stored: Stored,
 ) -> None:
-    """One statement for the page's levels; those that could be read are compared with what counts until now."""
+    """One statement for the page's levels; those that could be read are compared with what counts until now, or with what
+    this run has brought already: a scan that begins again adds nothing a second time.
+    """
     listings = listings_for(place, [(*key, asin, title) for key, (asin, title, _) in read.items()])
-    counted = Level.objects.filter(snapshot__current=True, listing__in=listings.values())
+    known = Q(snapshot__current=True) | Q(snapshot__run__in={snapshot.run_id for snapshot in snapshots.values()})
+    counted = Level.objects.filter(known, listing__in=listings.values()).order_by("snapshot_id")  # the last one counts
     was = {listing: figures for listing, *figures in counted.values_list("listing_id", *WRITTEN)}
     for key, (_, _, level) in read.items():
         level.snapshot, level.listing_id = snapshots[key[0]], listings[key]

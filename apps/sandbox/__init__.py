@@ -28,8 +28,9 @@ What it does not
 - An order of multi-channel fulfilment names the marketplace whose stock it took. What Amazon really names is not known here.
 
 /control/ switches it, with JSON:
-- POST fault {"operation": one of `operations` or "*", "mode": one of `faults.MODES`, "times": a number or null}: 429, 503-html,
-  502-empty, timeout, reset, revoked, role-missing, garbage-200 (cut off) and missing-key (without what the answer must bring)
+- POST fault {"operation": one of `operations` or "*", "mode": one of `faults.MODES`, "times": a number or null, "after": how
+  many calls go well before it}: 429, 503-html, 502-empty, timeout, reset, revoked, role-missing, garbage-200 (cut off) and
+  missing-key (without what the answer must bring)
 - POST clear; POST advance {"seconds"}; POST limits {"on"}; POST expire (every access token); POST reset (no faults, no limits,
   the start's clock, no tokens, an empty log)
 - GET log: what was asked and answered (at, operation, method, path, params, status, request_id, mode), without tokens, bodies

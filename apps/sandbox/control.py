@@ -26,7 +26,7 @@ def _done(amazon: Amazon, what: str, asked: dict[str, Any]) -> Any:
         case "POST /control/fault":
             if asked["mode"] not in MODES:
                 raise ValueError(f"mode is one of {', '.join(MODES)}")
-            amazon.faults.add(asked["operation"], asked["mode"], asked.get("times"))
+            amazon.faults.add(asked["operation"], asked["mode"], asked.get("times"), asked.get("after", 0))
         case "POST /control/clear":
             amazon.faults.clear()
         case "POST /control/advance":

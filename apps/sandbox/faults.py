@@ -1,4 +1,4 @@
-"""What goes wrong on demand: for one operation or for all ("*"), so many times or until it is cleared."""
+"""What goes wrong on demand: for one operation or for all ("*"), so many times or until it is cleared, at once or later."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,9 +14,12 @@ SORRY = b"<html><head><title>503 Service Temporarily Unavailable</title></head><
 
 @dataclass
 class Fault:
+    """`spared`: so many calls go well before it."""
+
     operation: str
     mode: str
     left: int | None
+    spared: int = 0
 
 
 @dataclass
@@ -26,15 +29,18 @@ class Faults:
     waiting: list[Fault] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
-    def add(self, operation: str, mode: str, times: int | None) -> None:
+    def add(self, operation: str, mode: str, times: int | None, after: int = 0) -> None:
         with self.lock:
-            self.waiting.append(Fault(operation, mode, times))
+            self.waiting.append(Fault(operation, mode, times, after))
 
     def take(self, operation: str) -> str:
         """The mode to fail in; empty: nothing is wrong."""
         with self.lock:
             for fault in self.waiting:
                 if fault.operation in (operation, EVERYTHING):
+                    if fault.spared:
+                        fault.spared -= 1
+                        continue
                     if fault.left is not None:
                         fault.left -= 1
                         if not fault.left:

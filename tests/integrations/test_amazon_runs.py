@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import httpx
@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.catalog.models import Listing
+from apps.core.errors import Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
@@ -37,22 +38,37 @@ from tests.factories import EntityFactory, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TRANSIENT = ("429", "503-html", "502-empty", "reset", "timeout")
-PERMANENT = ("garbage-200", "missing-key")
+PERMANENT = ("garbage-200", "missing-key", "role-missing")
 OPERATIONS = {
-    "amazon.orders": "searchOrders",
-    "amazon.fba-inventory": "getInventorySummaries",
-    "amazon.settlements": "getReportDocument",
-    "amazon.listings": "searchListingsItems",
+    "amazon.orders": ("searchOrders",),
+    "amazon.fba-inventory": ("getInventorySummaries",),
+    "amazon.settlements": ("getReports", "getReportDocument", "document"),
+    "amazon.listings": ("searchListingsItems",),
 }
+CALLS = [(feed, operation) for feed, operations in OPERATIONS.items() for operation in operations]
+SIGN_IN = ("amazon.orders", "token")
+OURS = {"token": "getAccessToken", "document": "a report document"}  # what we call them
+CODES = {
+    "429": "QuotaExceeded",
+    "revoked": "Unauthorized",
+    "role-missing": "Unauthorized",
+    "reset": "ReadError",
+    "timeout": "ReadTimeout",
+}
+# After no good call, and after one: between two pages of a list, or between two documents.
+PLACES = [
+    *(pytest.param(*call, 0, id=f"{'-'.join(call)}-at once") for call in (*CALLS, SIGN_IN)),
+    *(pytest.param(*call, 1, id=f"{'-'.join(call)}-in between") for call in CALLS),
+]
 
 
 @pytest.fixture
-def account(sandbox, settings, monkeypatch) -> Callable[[], Connection]:
-    """`account()`: an Amazon account of a new company, at the sandbox, with its feeds."""
+def account(sandbox, settings, monkeypatch) -> Callable[..., Connection]:
+    """`account()`: an Amazon account of a new company, at the sandbox, with its feeds. It waits `patience` seconds."""
     settings.SANDBOX_URL = sandbox.url
-    monkeypatch.setattr(clients, "TIMEOUT", httpx.Timeout(1))
 
-    def make() -> Connection:
+    def make(patience: float = 30) -> Connection:
+        monkeypatch.setattr(clients, "TIMEOUT", httpx.Timeout(patience))
         return operations.connect(
             entity=EntityFactory(),
             name="Brightfold UK",
@@ -64,6 +80,31 @@ def account(sandbox, settings, monkeypatch) -> Callable[[], Connection]:
         )
 
     return make
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a run that nothing disturbed brought, and what it said of itself."""
+
+    held: dict[str, list]
+    counted: tuple[int, ...]
+
+
+@pytest.fixture
+def undisturbed(account, monkeypatch) -> Callable[[str], Whole]:
+    """`undisturbed(feed)`: found once, for the sandbox's world stands still. Its limits are off, so nobody waits for a turn."""
+    monkeypatch.setattr(clients, "UNLIMITED", 0)
+
+    def find(feed: str) -> Whole:
+        if feed not in WHOLES:
+            connection = account()
+            WHOLES[feed] = Whole(counted=counted(pulled(connection, feed)), held=held(connection))
+        return WHOLES[feed]
+
+    return find
+
+
+WHOLES: dict[str, Whole] = {}
 
 
 @pytest.fixture
@@ -104,6 +145,11 @@ def held(connection: Connection) -> dict[str, list]:
     }
 
 
+def counted(run: SyncRun) -> tuple[int, ...]:
+    """What came once more after a failure was there already: that is no second one."""
+    return run.added, run.changed, run.unreadable
+
+
 def pulled(connection: Connection, feed: str) -> SyncRun:
     return runs.run_here(Source.objects.select_related("connection__entity").get(connection=connection, feed=feed))
 
@@ -123,73 +169,116 @@ def checked(connection: Connection) -> dict:
     return job.result
 
 
-def failing(connection: Connection, feed: str, mode: str, sandbox, amid) -> SyncRun:
-    """The run of a feed after the sandbox failed it once, amid its pages."""
-    amid(feed, lambda: sandbox.fault(OPERATIONS[feed], mode, times=1))
-    run = pulled(connection, feed)
-    told, fault = run.evidence, CallFault.objects.get(run=run)
-    (line,) = [line for line in sandbox.log() if line["mode"] == mode]
-    assert (told["operation"], told["status"] or 0) == (line["operation"], line["status"])
-    assert (fault.operation, fault.status, fault.request_id) == (told["operation"], told["status"], told["request_id"])
-    assert told["request_id"] == (line["request_id"] if line["status"] else "")
-    return run
+def proves(run: SyncRun, sandbox, mode: str, attempts: int = 1) -> None:
+    """The evidence of a run is what Amazon's own log says of the last call that failed, and every failed call is kept."""
+    told, failed = run.evidence, [line for line in sandbox.log() if line["mode"] == mode]
+    failed = [line for line in failed if line["operation"] == failed[0]["operation"]]
+    line, status = failed[-1], failed[-1]["status"]
+    code = "invalid_grant" if (mode, line["operation"]) == ("revoked", "token") else CODES.get(mode, "")
+    said = (OURS.get(line["operation"], line["operation"]), status or None, code, line["request_id"] if status else "")
+    assert (told["operation"], told["status"], told["code"], told["request_id"]) == said
+    assert told["attempts"] == attempts == CallFault.objects.filter(run=run).count()
+    fault = CallFault.objects.filter(run=run).latest("pk")
+    assert (fault.operation, fault.status, fault.code, fault.request_id, fault.verdict) == (*said, run.verdict)
+    assert not Source.objects.get(pk=run.source_id).proven_at
+
+
+def failing(connection: Connection, feed: str, mode: str, sandbox) -> SyncRun:
+    """The run of a feed after the sandbox failed it once, in between."""
+    sandbox.fault(OPERATIONS[feed][-1], mode, times=1, after=1)
+    return pulled(connection, feed)
+
+
+@pytest.mark.parametrize("mode", TRANSIENT)
+@pytest.mark.parametrize(("feed", "operation", "after"), PLACES)
+def test_what_ends_by_itself_is_tried_again_and_loses_nothing(feed, operation, after, mode, account, undisturbed, sandbox):
+    whole, broken = undisturbed(feed), account(patience=0.5 if mode == "timeout" else 30)
+    sandbox.fault(operation, mode, times=2, after=after)
+    run = pulled(broken, feed)
+    for attempts in (1, 2):
+        assert (run.job.state, run.verdict) == (JobState.WAITING, "transient")
+        assert run.job.not_before > timezone.now()
+        proves(run, sandbox, mode, attempts)
+        assert held(broken) != whole.held
+        run = retried(run)
+    assert (run.job.state, run.verdict) == (JobState.DONE, "")
+    assert held(broken) == whole.held
+    assert counted(run) == whole.counted
 
 
 @pytest.mark.parametrize(
-    ("feed", "mode"),
+    ("feed", "operation", "after", "mode"),
     [
-        *(("amazon.orders", mode) for mode in TRANSIENT),
-        ("amazon.fba-inventory", "503-html"),
-        ("amazon.settlements", "429"),
-        ("amazon.listings", "reset"),
+        pytest.param(*place.values, mode, id=f"{place.id}-{mode}")
+        for place in PLACES
+        for mode in PERMANENT
+        if mode != "role-missing" or place.values[1] not in ("token", "document")  # no role is needed for these
     ],
 )
-def test_what_ends_by_itself_is_tried_again_and_loses_nothing(feed, mode, account, sandbox, amid):
-    whole, broken = account(), account()
-    pulled(whole, feed)
-    run = failing(broken, feed, mode, sandbox, amid)
-    assert (run.job.state, run.verdict) == (JobState.WAITING, "transient")
-    assert run.job.not_before > timezone.now()
-    assert held(broken) != held(whole)
-    run = retried(run)
-    assert (run.job.state, run.verdict) == (JobState.DONE, "")
-    assert held(broken) == held(whole)
-
-
-@pytest.mark.parametrize(
-    ("feed", "mode"),
-    [*(("amazon.orders", mode) for mode in PERMANENT), ("amazon.settlements", "missing-key"), ("amazon.listings", "garbage-200")],
-)
-def test_what_is_no_answer_stops_the_run_and_the_next_one_goes_on(feed, mode, account, sandbox, amid):
-    whole, broken = account(), account()
-    pulled(whole, feed)
-    run = failing(broken, feed, mode, sandbox, amid)
+def test_what_is_no_answer_stops_the_run_and_the_next_one_goes_on(feed, operation, after, mode, account, undisturbed, sandbox):
+    whole, broken = undisturbed(feed), account()
+    sandbox.fault(operation, mode, times=1, after=after)
+    run = pulled(broken, feed)
     assert (run.job.state, run.verdict) == (JobState.FAILED, "structural")
-    assert not Source.objects.get(pk=run.source_id).proven_at
+    proves(run, sandbox, mode)
+    assert held(broken) != whole.held
     assert pulled(broken, feed).job.state == JobState.DONE
-    assert held(broken) == held(whole)
+    assert held(broken) == whole.held
+    run.refresh_from_db()
+    assert run.verdict == "unknown"  # the same call worked within that minute
 
 
-def test_a_revoked_consent_stops_everything_until_amazon_answers_again(account, sandbox, amid):
-    whole, broken = account(), account()
-    pulled(whole, "amazon.orders")
-    amid("amazon.orders", lambda: sandbox.fault("*", "revoked"))
-    run = pulled(broken, "amazon.orders")
+@pytest.mark.parametrize(("feed", "operation", "after"), [place for place in PLACES if "document" not in place.values])
+def test_a_revoked_consent_stops_everything_until_amazon_answers_again(
+    feed, operation, after, account, undisturbed, sandbox
+):
+    whole, broken = undisturbed(feed), account()
+    sandbox.fault(operation, "revoked", after=after)
+    for other in OPERATIONS.keys() - {feed}:
+        sandbox.fault(OPERATIONS[other][0], "revoked")
+    run = pulled(broken, feed)
     broken.refresh_from_db()
     assert (run.job.state, run.verdict) == (JobState.FAILED, "structural")
     assert broken.revoked_at
+    proves(run, sandbox, "revoked")
+    asked = sandbox.log()
+    with pytest.raises(Refused, match="not authorised since"):
+        pulled(broken, feed)
+    for other in OPERATIONS.keys() - {feed}:
+        assert "not authorised since" in pulled(broken, other).job.error
+    assert sandbox.log() == asked
     sandbox.clear()
     assert checked(broken)["words"] == f"Amazon answers for seller {sandbox.account}, United Kingdom and Germany."
-    assert pulled(broken, "amazon.orders").job.state == JobState.DONE
-    assert held(broken)["items"] == held(whole)["items"]
+    assert pulled(broken, feed).job.state == JobState.DONE
+    assert held(broken) == whole.held
 
 
-@pytest.mark.parametrize("feed", ["amazon.orders", "amazon.settlements"])
-def test_a_run_that_uses_up_its_allowance_goes_on_later_without_asking_amazon_in_vain(feed, account, sandbox):
+@pytest.mark.parametrize("mode", ["revoked", "role-missing"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_address_that_the_storage_refuses_is_no_revoked_consent(after, mode, account, undisturbed, sandbox):
+    """One address may have ended; of two that Amazon just gave, that is no explanation."""
+    whole, once, twice = undisturbed("amazon.settlements"), account(), account()
+    sandbox.fault("document", mode, times=1, after=after)
+    assert pulled(once, "amazon.settlements").job.state == JobState.DONE
+    assert held(once) == whole.held and not CallFault.objects.exists()
+    sandbox.fault("document", mode, times=2, after=after)
+    run = pulled(twice, "amazon.settlements")
+    twice.refresh_from_db()
+    assert (run.job.state, run.verdict, twice.revoked_at) == (JobState.FAILED, "structural", None)
+    proves(run, sandbox, mode)
+    assert pulled(twice, "amazon.settlements").job.state == JobState.DONE
+    assert held(twice) == whole.held
+
+
+@pytest.mark.parametrize(
+    ("feed", "operation"),
+    [("amazon.orders", clients.SEARCH_ORDERS), ("amazon.settlements", clients.GET_REPORT_DOCUMENT)],
+    ids=["orders", "settlements"],
+)
+def test_a_run_that_uses_up_its_allowance_goes_on_later_without_asking_amazon_in_vain(feed, operation, account, sandbox):
     sandbox.limits(True)
     whole, paced = account(), account()
     pulled(whole, feed)
-    (operation,) = [each for each in clients.METHODS if each.name == OPERATIONS[feed]]
     bucket = f"{paced.pk}@{paced.endpoint}"
     for _ in range(operation.burst - 2):  # one is spared, and one is left
         allowance.take(bucket, operation, timedelta(0))
@@ -254,21 +343,21 @@ def test_a_replay_finds_nothing_new(feed, account):
     assert held(connection) == before
 
 
-def test_a_page_of_stock_that_comes_twice_counts_once(account, sandbox, amid):
+def test_a_page_of_stock_that_comes_twice_counts_once(account, undisturbed, sandbox, amid):
     """Its token ran out while the page before it was stored."""
-    whole, slow = account(), account()
-    pulled(whole, "amazon.fba-inventory")
+    whole, slow = undisturbed("amazon.fba-inventory"), account()
     amid("amazon.fba-inventory", lambda: sandbox.advance(31))
-    assert pulled(slow, "amazon.fba-inventory").job.state == JobState.DONE
+    run = pulled(slow, "amazon.fba-inventory")
+    assert (run.job.state, counted(run)) == (JobState.DONE, whole.counted)
     assert 400 in [line["status"] for line in sandbox.log("getInventorySummaries")]
-    assert held(slow) == held(whole)
+    assert held(slow) == whole.held
 
 
-def test_secrets_and_buyers_are_in_no_log_job_fault_or_audit(account, sandbox, amid, caplog):
+def test_secrets_and_buyers_are_in_no_log_job_fault_or_audit(account, sandbox, caplog):
     connection = account()
     with caplog.at_level(logging.DEBUG):
         for feed, mode in zip(OPERATIONS, ("revoked", "503-html", "missing-key", "429"), strict=True):
-            failing(connection, feed, mode, sandbox, amid)
+            failing(connection, feed, mode, sandbox)
             Connection.objects.update(revoked_at=None)
             sandbox.expire_tokens()
         for feed in OPERATIONS:

@@ -40,9 +40,10 @@ class Running:
     def credentials(self) -> dict[str, str]:
         return {"refresh_token": self.refresh_token, "client_id": self.client_id, "client_secret": self.client_secret}
 
-    def fault(self, operation: str, mode: str, times: int | None = None) -> None:
-        """`operation`: an operation of the models, "token", "document" or "*". `times` None: until `clear`."""
-        self.control("fault", {"operation": operation, "mode": mode, "times": times})
+    def fault(self, operation: str, mode: str, times: int | None = None, after: int = 0) -> None:
+        """`operation`: an operation of the models, "token", "document" or "*". `times` None: until `clear`. `after` so many
+        good calls."""
+        self.control("fault", {"operation": operation, "mode": mode, "times": times, "after": after})
 
     def clear(self) -> None:
         self.control("clear", {})

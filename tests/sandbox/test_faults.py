@@ -48,6 +48,12 @@ def test_faults_come_one_after_the_other(ask, sandbox):
     assert [ask(ORDERS, createdAfter=LONG_AGO).status_code for _ in range(3)] == [429, 502, 200]
 
 
+def test_a_fault_can_come_after_so_many_good_calls(ask, sandbox):
+    sandbox.fault("searchOrders", "429", times=1, after=2)
+    assert ask(STOCK, **STOCK_QUERY).status_code == 200  # not one of them
+    assert [ask(ORDERS, createdAfter=LONG_AGO).status_code for _ in range(4)] == [200, 200, 429, 200]
+
+
 def test_revoked_consent_is_no_token_either(ask, sandbox):
     sandbox.fault("*", "revoked")
     answer = token(sandbox)
