@@ -58,7 +58,7 @@ class Listing(models.Model):
     `sku` is as the channel writes it. `channel` is Amazon's word for who ships it, empty where it did not say.
     """
 
-    connection = models.ForeignKey(Connection, models.PROTECT, related_name="listings")
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="listings", db_index=False)  # one_listing_per_sku
     marketplace = models.CharField(max_length=20, help_text="The channel's id of it: A1F83G8C2ARO7P")
     sku = models.CharField(max_length=120)
     channel = models.CharField(max_length=3, choices=Channel, blank=True)

@@ -4,11 +4,13 @@ Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`, and 
 raises is a bug of ours.
 """
 
+import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 Cursor = Mapping[str, Any]
 """Where a feed goes on: JSON that only its connector reads. Empty: from the beginning."""
@@ -75,10 +77,34 @@ class Allowance:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One record as the source sent it. `key` is its natural key in the feed; where it has none, its place in the page."""
+    """One record as the source sent it: `raw` is its JSON, so that who knows it already need not take it apart.
+
+    `key` is its natural key in the feed; where it has none, its place in the page.
+    """
 
     key: str
-    data: Any
+    raw: bytes
+
+    @classmethod
+    def of(cls, key: str, data: Any) -> "Record":
+        return cls(key=key, raw=json.dumps(data).encode())
+
+    @cached_property
+    def data(self) -> Any:
+        """What the JSON says, None where it is none. A number with a point stays text, for money is never a float."""
+        return parsed(self.raw)
+
+
+def parsed(raw: bytes) -> Any:
+    """What JSON says, None where it is none. A number with a point stays text, for money is never a float."""
+    try:
+        return json.loads(raw, parse_float=str, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_number(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is no JSON")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -278,7 +278,7 @@ class Command(models.Model):
         REFUSED = "refused", "Refused by the system it went to"
         CANCELLED = "cancelled", "Cancelled"
 
-    entity = models.ForeignKey(Entity, models.PROTECT, related_name="commands")
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="commands", db_index=False)  # one_command_per_key
     target = models.CharField(max_length=20, help_text="The kind of system that it goes to: warehouse, erp")
     kind = models.CharField(max_length=40, help_text="The verb: ship-order, record-sale")
     key = models.CharField(max_length=200)

@@ -80,11 +80,11 @@ def pull_due(source_id: int) -> None:
 def process_again(record: UnreadableRecord) -> None:
     """Read the stored raw record once more, in the caller's transaction. Raises Refused where it still cannot be read."""
     source = record.source
-    page = Page(records=[Record(key=record.key, data=record.raw)], cursor=source.cursor)
+    page = Page(records=[Record.of(record.key, record.raw)], cursor=source.cursor)
     stored = _feed(source).store(source, page, [])
     if stored.unreadable:
         raise Refused(f"It still cannot be read: {stored.unreadable[0].words}", code="unreadable")
-    _keep_unreadable(source, page, stored)
+    _keep_unreadable(source, page, stored, {record.key})
 
 
 def sweep_of(connection: Connection, *sources: Source) -> None:
@@ -186,20 +186,24 @@ def _feed(source: Source) -> Feed:
 def _pull_pages(run: SyncRun, feed: Feed, progress: Progress) -> None:
     source = run.source
     seen = run.seen
+    unread = set(UnreadableRecord.objects.filter(source=source, read_at=None).values_list("key", flat=True))
     progress.say(f"Asking {source.connection}", seen)
     with closing(connector_of(source.connection).pull(feed.name, source.cursor)) as pages:
         for number, page in zip(count(run.pages + 1), pages, strict=False):
-            seen += _store(run, feed, page).seen
+            seen += _store(run, feed, page, unread).seen
             progress.say(f"Page {number:,}, {seen:,} records", seen, page.total or 0)
 
 
-def _store(run: SyncRun, feed: Feed, page: Page) -> Stored:
-    """The page, its documents first. When it returns, the feed goes on after the page for good."""
+def _store(run: SyncRun, feed: Feed, page: Page, unread: set[str]) -> Stored:
+    """The page, its documents first. When it returns, the feed goes on after the page for good.
+
+    `unread`: the keys of what could not be read so far, kept up to date.
+    """
     source = run.source
     kept = [_keep(source.connection, document) for document in page.documents]
     with transaction.atomic():
         stored = feed.store(source, page, kept)
-        _keep_unreadable(source, page, stored)
+        _keep_unreadable(source, page, stored, unread)
         _move_on(source, page)
         SyncRun.objects.filter(pk=run.pk).update(
             pages=F("pages") + 1,
@@ -229,17 +233,20 @@ def _move_on(source: Source, page: Page) -> None:
     Source.objects.filter(pk=source.pk).update(**moved)
 
 
-def _keep_unreadable(source: Source, page: Page, stored: Stored) -> None:
+def _keep_unreadable(source: Source, page: Page, stored: Stored, unread: set[str]) -> None:
     """Keep what cannot be read; what was unreadable and now came readable is over, and its raw form is let go."""
     unreadable = {_key(record): record for record in stored.unreadable}
     came = {_key(each) for each in (*page.records, *page.documents)} - unreadable.keys()
-    UnreadableRecord.objects.filter(source=source, key__in=came, read_at=None).update(read_at=Now(), raw={})
+    if over := came & unread:
+        UnreadableRecord.objects.filter(source=source, key__in=over, read_at=None).update(read_at=Now(), raw={})
     UnreadableRecord.objects.bulk_create(
         [_row(source, key, record) for key, record in unreadable.items()],
         update_conflicts=True,
         unique_fields=["source", "key"],
         update_fields=["raw", "words", "last_seen_at", "read_at"],
     )
+    unread -= over
+    unread |= unreadable.keys()
 
 
 def _key(record: Record | Document | Unreadable) -> str:

@@ -73,14 +73,15 @@ class Order(models.Model):
     yet: it is never a silent zero. `holds` lists what keeps it from its route; `released_at` is when its command was written.
     """
 
-    entity = models.ForeignKey(Entity, models.PROTECT, related_name="orders")
-    connection = models.ForeignKey(Connection, models.PROTECT, related_name="orders")
+    # Without indexes of their own: longer ones begin with them, and a shorter one misleads the planner in a new table.
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="orders", db_index=False)
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="orders", db_index=False)
     order_id = models.CharField(max_length=50)
     marketplace = models.CharField(max_length=20)
     on_amazon = models.BooleanField(help_text="Sold on Amazon; multi-channel fulfilment is not")
     channel = models.CharField(max_length=3, choices=Channel, blank=True)
     channel_said = models.CharField(max_length=60, blank=True)
-    channel_set_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    channel_set_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", db_index=False)
     status = models.CharField(max_length=20, choices=Status)
     purchased_at = models.DateTimeField()
     changed_at = models.DateTimeField(help_text="As the channel says")
@@ -128,7 +129,7 @@ class Order(models.Model):
 class OrderItem(models.Model):
     """`price` is of all units, before tax where the marketplace says so; None where it is not known yet."""
 
-    order = models.ForeignKey(Order, models.CASCADE, related_name="items")
+    order = models.ForeignKey(Order, models.CASCADE, related_name="items", db_index=False)  # the constraint's serves
     item_id = models.CharField(max_length=50, help_text="The channel's id of the line")
     listing = models.ForeignKey(Listing, models.PROTECT, related_name="order_items")
     title = models.CharField(max_length=500, blank=True)

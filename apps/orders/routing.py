@@ -4,7 +4,7 @@ Who settles orders of a company takes turns with everybody else who does: `take_
 mapping that is being released therefore never miss each other, and nothing is released twice.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from apps.catalog.listings import Key
 from apps.catalog.models import Listing
 from apps.core.locks import wait_for
 from apps.core.models import Entity, User
+from apps.core.prepared import PreparedCursor, prepared
 from apps.exceptions.operations import sweep_soon
 from apps.integrations import jobs
 from apps.integrations.jobs import JobKind, hold, register_kind
@@ -22,10 +24,11 @@ from apps.integrations.leases import Progress
 from apps.integrations.models import Job
 from apps.orders import statements
 from apps.orders.models import Route
+from apps.orders.records import OrderSaid
 from apps.orders.rules import MFN, Routing, decide
 
 RELEASE = "orders.release"
-BATCH = 500
+BATCH = 2000
 RELEASED = (Route.SHIP, Route.RECORD)
 
 
@@ -85,7 +88,7 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
     moves = [(fact, now) for fact, now in decided if (now.route, list(now.holds)) != (fact.was, fact.holds)]
     if not moves:
         return Settled(held=held)
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             statements.ROUTE,
             {
@@ -97,11 +100,39 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
         back = [f"{fact.was}:{fact.order}" for fact, now in moves if fact.was in RELEASED and now.route == Route.ENDED]
         if back:
             cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": back})
-        targets = []
-        if freed := [fact.order for fact, now in moves if now.route in RELEASED]:
-            cursor.execute(statements.COMMAND, {"orders": freed})
-            targets = [target for (target,) in cursor.fetchall()]
+        targets = release(cursor, [fact.order for fact, now in moves if now.route in RELEASED])
     return Settled(released=targets.count("warehouse"), recorded=targets.count("erp"), held=held)
+
+
+def first_routes(entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[Key, int]) -> dict[str, Routing]:
+    """Where orders go that were never seen before, by order id. Their commands are written by `release`, once they are."""
+    lines = [(order, line) for order in orders for line in order.lines if line.quantity > 0]
+    asked = {
+        "entity": entity.pk,
+        "listings": [listings[order.marketplace, line.sku] for order, line in lines],
+        "purchased": [order.purchased_at for order, _ in lines],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(statements.NOT_MAPPED, asked)
+        unmapped = {lines[place - 1][0].order_id for (place,) in cursor.fetchall()}
+    return {
+        order.order_id: decide(
+            on_amazon=order.on_amazon,
+            channel=order.channel,
+            status=order.status,
+            unmapped=order.order_id in unmapped,
+            wanted=any(line.quantity > (line.shipped if order.channel == MFN else 0) for line in order.lines),
+        )
+        for order in orders
+    }
+
+
+def release(cursor: PreparedCursor, orders: Sequence[int]) -> list[str]:
+    """Write the commands of orders that were routed to the warehouse or the ERP: the targets of those written now."""
+    if not orders:
+        return []
+    cursor.execute(statements.COMMAND, {"orders": orders})
+    return [target for (target,) in cursor.fetchall()]
 
 
 class Fact(NamedTuple):
@@ -135,7 +166,7 @@ class Fact(NamedTuple):
 
 
 def facts_of(entity: Entity, orders: Collection[int]) -> list[Fact]:
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": list(orders)})
         return [Fact(*row) for row in cursor.fetchall()]
 
@@ -182,7 +213,7 @@ def free(listing_ids: Iterable[int], *, entity: Entity, actor: User | None) -> J
     return jobs.enqueue(kind=RELEASE, entity=entity, args={"listings": sorted(set(listing_ids))}, actor=actor)
 
 
-def release(job: Job, progress: Progress) -> dict[str, Any]:
+def free_waiting(job: Job, progress: Progress) -> dict[str, Any]:
     """Settle what waits for the job's listings, in batches. What an earlier try has released does not wait any more."""
     progress.say("Counting what waits")
     with transaction.atomic():
@@ -212,4 +243,4 @@ def _words(settled: Settled, total: int) -> str:
     return f"{settled.released + settled.recorded:,} of {total:,} released{stay}"
 
 
-register_kind(JobKind(name=RELEASE, queue="bulk", run=release, title="Release the orders that waited for a mapping"))
+register_kind(JobKind(name=RELEASE, queue="bulk", run=free_waiting, title="Release the orders that waited for a mapping"))

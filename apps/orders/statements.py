@@ -106,9 +106,23 @@ WAITING = f"""
     ORDER BY currency
 """
 
+# One look into the index for each, whatever the planner believes of the table.
 KNOWN = """
-    SELECT order_id, content, changed_at FROM orders_order
-    WHERE (connection_id = %(connection)s) IS TRUE AND order_id = ANY(%(orders)s)
+    SELECT known.order_id, known.content, known.changed_at
+    FROM unnest(%(orders)s::text[]) asked (order_id)
+    CROSS JOIN LATERAL (
+        SELECT o.order_id, o.content, o.changed_at FROM orders_order o
+        WHERE o.connection_id = %(connection)s AND o.order_id = asked.order_id
+        LIMIT 1) known
+"""
+
+# Of lines that are not stored yet, the places of those whose SKU has no item on the day of their purchase.
+NOT_MAPPED = f"""
+    SELECT item.place
+    FROM unnest(%(listings)s::bigint[], %(purchased)s::timestamptz[]) WITH ORDINALITY item (listing_id, purchased_at, place)
+    CROSS JOIN LATERAL (SELECT item.purchased_at) o
+    CROSS JOIN (SELECT zone FROM core_entity WHERE id = %(entity)s) entity
+    WHERE {UNMAPPED}
 """
 
 FINISHED = "(o.delivered_at IS NOT NULL OR o.status IN ('SHIPPED', 'CANCELLED', 'UNFULFILLABLE'))"
@@ -120,55 +134,63 @@ PURGE_DUE = OLDER.format(
 # Who ships is what the channel says; where it says nothing, what a person said. An order that is not ours to ship any more
 # is routed anew, and what was sent for it stays for a person to see.
 STORE = f"""
-    INSERT INTO orders_order AS o (
-        entity_id, connection_id, order_id, marketplace, on_amazon, channel, channel_said, status, purchased_at, changed_at,
-        ship_by, delivered_at, currency, total, content, route, holds)
-    SELECT %(entity)s, %(connection)s, said.*, 'pending', '{{}}'
-    FROM json_to_recordset(%(orders)s::json) said (
-        order_id text, marketplace text, on_amazon boolean, channel text, channel_said text, status text,
-        purchased_at timestamptz, changed_at timestamptz, ship_by timestamptz, delivered_at timestamptz, currency text,
-        total numeric, content text)
-    ON CONFLICT (connection_id, order_id) DO UPDATE SET
-        marketplace = excluded.marketplace, on_amazon = excluded.on_amazon,
-        channel = CASE WHEN excluded.channel = '' AND o.channel_set_by_id IS NOT NULL
-                       THEN o.channel ELSE excluded.channel END,
-        channel_set_by_id = CASE WHEN excluded.channel = '' THEN o.channel_set_by_id END,
-        channel_said = excluded.channel_said, status = excluded.status, purchased_at = excluded.purchased_at,
-        changed_at = excluded.changed_at, ship_by = excluded.ship_by,
-        delivered_at = coalesce(o.delivered_at, excluded.delivered_at), currency = excluded.currency,
-        total = excluded.total, content = excluded.content,
-        route = CASE WHEN o.route = 'ship' AND excluded.channel <> 'MFN'
-                          AND NOT (excluded.channel = '' AND o.channel_set_by_id IS NOT NULL)
-                     THEN 'pending' ELSE o.route END
-    RETURNING o.order_id, o.id, {PURGE_DUE}
-"""
-
-STORE_LINES = """
-    INSERT INTO orders_orderitem AS known (order_id, item_id, listing_id, title, quantity, shipped, price)
-    SELECT * FROM json_to_recordset(%(lines)s::json) said (
-        order_id bigint, item_id text, listing_id bigint, title text, quantity int, shipped int, price numeric)
-    ON CONFLICT (order_id, item_id) DO UPDATE SET
-        listing_id = excluded.listing_id, title = excluded.title, quantity = excluded.quantity,
-        shipped = excluded.shipped, price = excluded.price
-    WHERE (known.listing_id, known.title, known.quantity, known.shipped, known.price)
-          IS DISTINCT FROM (excluded.listing_id, excluded.title, excluded.quantity, excluded.shipped, excluded.price)
-"""
-
-DROP_LINES = """
-    DELETE FROM orders_orderitem line
-    WHERE line.order_id = ANY(%(orders)s) AND NOT EXISTS (
-        SELECT FROM json_to_recordset(%(lines)s::json) said (order_id bigint, item_id text)
-        WHERE said.order_id = line.order_id AND said.item_id = line.item_id)
-"""
-
-STORE_BUYERS = """
-    INSERT INTO orders_buyer AS known (order_id, name, email, phone, address)
-    SELECT * FROM json_to_recordset(%(buyers)s::json) said (
-        order_id bigint, name text, email text, phone text, address jsonb)
-    ON CONFLICT (order_id) DO UPDATE SET
-        name = excluded.name, email = excluded.email, phone = excluded.phone, address = excluded.address
-    WHERE (known.name, known.email, known.phone, known.address)
-          IS DISTINCT FROM (excluded.name, excluded.email, excluded.phone, excluded.address)
+    WITH said AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(%(orders)s::json) said (
+            order_id text, marketplace text, on_amazon boolean, channel text, channel_said text, status text,
+            purchased_at timestamptz, changed_at timestamptz, ship_by timestamptz, delivered_at timestamptz, currency text,
+            total numeric, content text, route text, holds varchar[], lines json, buyer json)
+    ), kept AS (
+        INSERT INTO orders_order AS o (
+            entity_id, connection_id, order_id, marketplace, on_amazon, channel, channel_said, status, purchased_at,
+            changed_at, ship_by, delivered_at, currency, total, content, route, holds, released_at)
+        SELECT %(entity)s, %(connection)s, order_id, marketplace, on_amazon, channel, channel_said, status, purchased_at,
+               changed_at, ship_by, delivered_at, currency, total, content, route, holds,
+               CASE WHEN route IN ('ship', 'record') THEN statement_timestamp() END
+        FROM said
+        ON CONFLICT (connection_id, order_id) DO UPDATE SET
+            marketplace = excluded.marketplace, on_amazon = excluded.on_amazon,
+            channel = CASE WHEN excluded.channel = '' AND o.channel_set_by_id IS NOT NULL
+                           THEN o.channel ELSE excluded.channel END,
+            channel_set_by_id = CASE WHEN excluded.channel = '' THEN o.channel_set_by_id END,
+            channel_said = excluded.channel_said, status = excluded.status, purchased_at = excluded.purchased_at,
+            changed_at = excluded.changed_at, ship_by = excluded.ship_by,
+            delivered_at = coalesce(o.delivered_at, excluded.delivered_at), currency = excluded.currency,
+            total = excluded.total, content = excluded.content,
+            route = CASE WHEN o.route = 'ship' AND excluded.channel <> 'MFN'
+                              AND NOT (excluded.channel = '' AND o.channel_set_by_id IS NOT NULL)
+                         THEN 'pending' ELSE o.route END
+        RETURNING o.order_id, o.id, o.xmax <> 0 AS older, {PURGE_DUE} AS past
+    ), sold AS (
+        SELECT kept.id AS order_id, kept.older, line.*
+        FROM said
+        JOIN kept USING (order_id)
+        CROSS JOIN LATERAL json_to_recordset(said.lines) line (
+            item_id text, listing_id bigint, title text, quantity int, shipped int, price numeric)
+    ), dropped AS (
+        DELETE FROM orders_orderitem line USING kept
+        WHERE line.order_id = kept.id AND kept.older AND NOT EXISTS (
+            SELECT FROM sold WHERE sold.order_id = line.order_id AND sold.item_id = line.item_id)
+    ), lines AS (
+        INSERT INTO orders_orderitem AS known (order_id, item_id, listing_id, title, quantity, shipped, price)
+        SELECT order_id, item_id, listing_id, title, quantity, shipped, price FROM sold
+        ON CONFLICT (order_id, item_id) DO UPDATE SET
+            listing_id = excluded.listing_id, title = excluded.title, quantity = excluded.quantity,
+            shipped = excluded.shipped, price = excluded.price
+        WHERE (known.listing_id, known.title, known.quantity, known.shipped, known.price)
+              IS DISTINCT FROM (excluded.listing_id, excluded.title, excluded.quantity, excluded.shipped, excluded.price)
+    ), buyers AS (
+        INSERT INTO orders_buyer AS known (order_id, name, email, phone, address)
+        SELECT kept.id, buyer.*
+        FROM said
+        JOIN kept USING (order_id)
+        CROSS JOIN LATERAL json_to_record(said.buyer) buyer (name text, email text, phone text, address jsonb)
+        WHERE said.buyer IS NOT NULL AND NOT kept.past
+        ON CONFLICT (order_id) DO UPDATE SET
+            name = excluded.name, email = excluded.email, phone = excluded.phone, address = excluded.address
+        WHERE (known.name, known.email, known.phone, known.address)
+              IS DISTINCT FROM (excluded.name, excluded.email, excluded.phone, excluded.address)
+    )
+    SELECT order_id, id FROM kept
 """
 
 DUE = f"""

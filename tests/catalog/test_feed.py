@@ -38,7 +38,7 @@ def item(sku="BF-OAKTRAY-40", marketplace=UK, codes=("DEFAULT",), **summary) -> 
         },
         "fulfillmentAvailability": [{"fulfillmentChannelCode": code, "quantity": 3} for code in codes],
     }
-    return Record(key=f"{marketplace}/{sku}", data=data)
+    return Record.of(f"{marketplace}/{sku}", data)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_same_again_is_unchanged_and_writes_nothing(source):
 def test_what_changes_is_counted_and_what_is_not_said_stays_known(source):
     take(source, item(), item(sku="BF-MUG"))
     assert take(source, item(itemName="Oak tray"), item(sku="BF-MUG")) == (0, 1, 1, [])
-    assert take(source, Record(key="x", data={"marketplace": UK, "sku": "BF-MUG"})) == (0, 1, 0, [])
+    assert take(source, Record.of("x", {"marketplace": UK, "sku": "BF-MUG"})) == (0, 1, 0, [])
     mug = Listing.objects.get(sku="BF-MUG")
     assert (mug.title, mug.asin, mug.picture) == ("Oak serving tray 40 cm", "B0BFOAK040", PICTURE)
     assert mug.channel == ""
@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_told_by_its_field(data, words):
 
 
 def test_an_unreadable_record_is_kept_and_does_not_stop_the_others(source):
-    bad = Record(key=f"{UK}/?", data={"marketplace": UK, "sku": None})
+    bad = Record.of(f"{UK}/?", {"marketplace": UK, "sku": None})
     assert take(source, bad, item()) == (1, 0, 0, ["sku: expected a text, and there is none."])
     assert Listing.objects.count() == 1
 

@@ -75,7 +75,7 @@ class Outside:
             self._answer()
             last = number == len(self.pages) - 1
             yield Page(
-                records=[Record(key=key, data={"text": text}) for key, text in self.pages[number].items()],
+                records=[Record.of(key, {"text": text}) for key, text in self.pages[number].items()],
                 documents=[Document(key=path.name, name=path.name, path=path) for path in self.documents],
                 cursor={"page": 0 if last else number + 1},
                 asked_at=begun if last else None,

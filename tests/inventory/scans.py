@@ -90,7 +90,7 @@ def ended(run: SyncRun) -> None:
 def page(run: SyncRun, *summaries: dict[str, Any], last: bool = False, marketplace: str = UK) -> Stored:
     """One page stored as the runner does."""
     records = [
-        Record(key=f"{each.get('marketplace', marketplace)}/{each.get('sellerSku', '#0')}", data=each) for each in summaries
+        Record.of(f"{each.get('marketplace', marketplace)}/{each.get('sellerSku', '#0')}", each) for each in summaries
     ]
     with transaction.atomic():
         told = Page(records=records, cursor={}, asked_at=timezone.now() if last else None)

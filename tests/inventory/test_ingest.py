@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
+from apps.integrations.contract import Record
 from apps.integrations.models import Job
 from apps.inventory.ingest import PLACES, RESEARCH
 from apps.inventory.models import QUANTITIES, Level, Snapshot
@@ -189,7 +190,7 @@ def test_what_cannot_be_read_is_kept_raw_and_named_beside_the_others(broken, wor
     place = amazon()
     stored = scan(place, {"sellerSku": "ODD"} | broken, summary("OAK", 10))
     (unreadable,) = stored.unreadable
-    assert words in unreadable.words and unreadable.raw == {"sellerSku": "ODD"} | broken
+    assert words in unreadable.words and unreadable.raw == Record.of("", {"sellerSku": "ODD"} | broken).data
     assert (stored.added, stored.seen) == (1, 2)
     assert current(place, "OAK").fulfillable == 10
     for level in Level.objects.exclude(listing__sku="OAK"):  # there, and not known: neither gone nor zero

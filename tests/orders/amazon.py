@@ -67,6 +67,6 @@ def record(number: int = 1, *lines: dict, status: str = "UNSHIPPED", by: str | N
 def page(*records: Any) -> Page:
     keys = [data.get("orderId", "") if isinstance(data, dict) else "" for data in records]
     return Page(
-        records=[Record(key=str(key) or f"#{n}", data=data) for n, (key, data) in enumerate(zip(keys, records, strict=True))],
+        records=[Record.of(str(key) or f"#{n}", data) for n, (key, data) in enumerate(zip(keys, records, strict=True))],
         cursor={},
     )

@@ -13,7 +13,7 @@ from apps.integrations import jobs
 from apps.integrations.leases import LEASE, LeaseLost, Progress
 from apps.integrations.models import Command, Job, JobState
 from apps.orders.models import Hold, Order, Route
-from apps.orders.routing import free, release, settle_orders, take_turn, waiting_for
+from apps.orders.routing import free, free_waiting, settle_orders, take_turn, waiting_for
 from tests.factories import ItemFactory, ListingFactory, OrderFactory, OrderItemFactory, mapped
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -254,7 +254,7 @@ def test_a_runner_that_lost_the_job_releases_nothing(listing, entity):
     mapped(listing, (ItemFactory(entity=entity), 1))
     job = free([listing.pk], entity=entity, actor=None)
     with pytest.raises(LeaseLost):
-        release(job, Progress())
+        free_waiting(job, Progress())
     assert commands() == []
     assert Order.objects.filter(route="held").count() == 2
 
@@ -278,7 +278,7 @@ def test_what_a_killed_runner_released_stays_and_the_next_one_does_the_rest_once
     )
     job.refresh_from_db()
     with pytest.raises(SystemExit):
-        release(job, KilledAfterABatch())
+        free_waiting(job, KilledAfterABatch())
     assert len(commands()) == 2
     Job.objects.filter(pk=job.pk).update(state=JobState.WAITING, runner="", lease_until=None)
     job.refresh_from_db()

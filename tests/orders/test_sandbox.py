@@ -62,7 +62,7 @@ def release(entity: Entity) -> None:
 
 def commands_by_order(entity: Entity) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    for subject, target in Command.objects.filter(entity=entity).values_list("subject", "target"):
+    for subject, target in Command.objects.filter(entity=entity).order_by("pk").values_list("subject", "target"):
         found.setdefault(int(subject.removeprefix("order:")), []).append(target)
     return found
 

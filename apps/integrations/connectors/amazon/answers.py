@@ -4,17 +4,17 @@ Only a 2xx that is JSON and holds what its operation promises is an answer. Ever
 empty body and an empty list of errors are no empty result.
 """
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
+import msgspec
 
-from apps.integrations.contract import ConfigError, ConnectorError, Evidence, PermanentError, TransientError
+from apps.integrations.contract import ConfigError, ConnectorError, Evidence, PermanentError, TransientError, parsed
 
 LONGEST_QUOTE = 300
 LONGEST_NAME = 80
@@ -30,6 +30,8 @@ class Operation:
     """One of Amazon's operations. `rate` and `burst` are its published plan: calls per second, and how many at once.
 
     `holds` is the path to what every good answer has, and `kind` what that is; `role` what an application needs for it.
+    `shape` names the parts of a good answer where not all of it is to be taken apart: what is msgspec.Raw there stays as
+    it came.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Operation:
     holds: tuple[str, ...]
     kind: type = list
     role: str = ""
+    shape: msgspec.json.Decoder | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,7 @@ def read(operation: Operation, response: httpx.Response, secrets: Collection[str
     name = operation.name
     if not response.is_success:
         raise verdict(operation, response, secrets)
-    body = parsed(response)
+    body = _body(operation, response)
     if isinstance(body, dict) and body.get("errors"):
         raise PermanentError(evidence(name, response, f"Amazon answered {name} with errors", secrets))
     found: Any = body
@@ -117,17 +120,17 @@ def request_id(response: httpx.Response) -> str:
     return UNPRINTABLE.sub("", named)[:LONGEST_NAME]
 
 
-def parsed(response: httpx.Response) -> Any:
-    """The JSON of a body, None where it is none. A number with a point stays text, for money is never a float."""
+def _body(operation: Operation, response: httpx.Response) -> Any:
+    """The JSON of a good answer. One that is not of its operation's shape is taken apart whole, to say what it lacks."""
     try:
-        return json.loads(response.content, parse_float=str, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        return None
+        return operation.shape.decode(response.content) if operation.shape else parsed(response.content)
+    except msgspec.DecodeError:
+        return parsed(response.content)
 
 
 def said(response: httpx.Response, secrets: Collection[str]) -> Said:
     """Amazon's own code and words, from whichever of its envelopes the error came in (amazon-api.md 2.2)."""
-    body = parsed(response)
+    body = parsed(response.content)
     if not isinstance(body, dict):
         return Said()
     errors = body.get("errors")
@@ -184,7 +187,3 @@ def _asked_pause(headers: Mapping[str, str]) -> timedelta | None:
         return None
     pause = until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
     return min(max(pause, timedelta(0)), LONGEST_PAUSE)
-
-
-def _no_number(literal: str) -> NoReturn:
-    raise ValueError(f"{literal} is no JSON")

@@ -16,10 +16,11 @@ from datetime import timedelta
 from ipaddress import ip_address
 from math import ceil
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Required, TypedDict
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 from sp_api.api.inventories.inventories import Inventories
 from sp_api.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
 from sp_api.api.orders.orders_2026_01_01 import OrdersV20260101
@@ -39,10 +40,26 @@ SESSIONS_KEPT = 16
 PATIENCE = timedelta(seconds=5)  # a call whose turn is further off is not waited for: its run is put off instead
 UNLIMITED = 50  # calls per second: faster than any plan of Amazon's, so there is nothing to keep to
 
+
+class OrdersAnswer(TypedDict, total=False):
+    """A page of orders, each as it came: most of them are known already, which their bytes tell."""
+
+    orders: Required[list[msgspec.Raw]]
+    pagination: Any
+    nextToken: Any
+    lastUpdatedBefore: Any
+    errors: Any
+
+
 # The plans as published (amazon-api.md section 2), and the role that Amazon names for each.
 GET_ACCESS_TOKEN = Operation(name="getAccessToken", rate=1, burst=1, holds=("access_token",), kind=str)
 SEARCH_ORDERS = Operation(
-    name="searchOrders", rate=0.0056, burst=20, holds=("orders",), role="Inventory and Order Tracking"
+    name="searchOrders",
+    rate=0.0056,
+    burst=20,
+    holds=("orders",),
+    role="Inventory and Order Tracking",
+    shape=msgspec.json.Decoder(OrdersAnswer),
 )
 GET_INVENTORY_SUMMARIES = Operation(
     name="getInventorySummaries",

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
 
 from apps.integrations.connectors.amazon.clients import SEARCH_ORDERS, Session
 from apps.integrations.connectors.amazon.instants import now, read, told, written
-from apps.integrations.connectors.amazon.paging import pages, records
-from apps.integrations.contract import Cursor, Page, Record
+from apps.integrations.connectors.amazon.paging import pages
+from apps.integrations.contract import Cursor, Page, Record, parsed
 from apps.integrations.models import Connection
 
 FIRST = timedelta(days=30)
@@ -31,7 +34,7 @@ def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[P
         maxResultsPerPage=100,
     )
     for answer, token in paged:
-        found = records(answer.body["orders"], "orderId")
+        found = [_record(place, raw) for place, raw in enumerate(answer.body["orders"])]
         # The first page's: what changes while we read the others may be on none of them.
         until = until or told(answer, "lastUpdatedBefore")
         if until is None:
@@ -43,9 +46,30 @@ def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[P
             yield Page(records=found, cursor={"since": written(until or newest)}, asked_at=until)
 
 
+class _Named(msgspec.Struct):
+    orderId: Any = None
+    lastUpdatedTime: Any = None
+
+
+NAMED = msgspec.json.Decoder(_Named)
+
+
+def _record(place: int, raw: msgspec.Raw) -> Record:
+    """The bytes of the record alone, so that it does not keep its page in memory."""
+    said = _named(bytes(raw))
+    return Record(key=said.orderId if said.orderId and isinstance(said.orderId, str) else f"#{place}", raw=bytes(raw))
+
+
+def _named(raw: bytes) -> _Named:
+    try:
+        return NAMED.decode(raw)
+    except msgspec.DecodeError:
+        data = parsed(raw)
+        return msgspec.convert(data, _Named) if isinstance(data, dict) else _Named()
+
+
 def _changes(found: list[Record]) -> Iterator[datetime]:
     """When the orders of a page last changed, of those that say so."""
     for record in found:
-        moment = read(record.data.get("lastUpdatedTime")) if isinstance(record.data, dict) else None
-        if moment:
+        if moment := read(_named(record.raw).lastUpdatedTime):
             yield moment

@@ -58,9 +58,9 @@ def _next(answer: Answer) -> str | None:
 def records(items: Iterable[Any], key: str, marketplace: str = "") -> list[Record]:
     """The records of a page. In a marketplace their keys begin with it, and what Amazon sent carries it."""
     return [
-        Record(
-            key="/".join(filter(None, (marketplace, _own_key(item, key) or f"#{place}"))),
-            data={**item, "marketplace": marketplace} if marketplace and isinstance(item, dict) else item,
+        Record.of(
+            "/".join(filter(None, (marketplace, _own_key(item, key) or f"#{place}"))),
+            {**item, "marketplace": marketplace} if marketplace and isinstance(item, dict) else item,
         )
         for place, item in enumerate(items)
     ]

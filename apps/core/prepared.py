@@ -1,0 +1,29 @@
+"""Statements that run page after page and find their rows by keys: planned once for each connection, not once a page."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import connection
+
+
+class PreparedCursor(psycopg.Cursor):
+    """Parameters go to the server beside the statement, so it must name the type of each that it cannot infer."""
+
+    def execute(self, query, params=None):
+        return super().execute(query, params, prepare=True)
+
+
+@contextmanager
+def prepared() -> Iterator[PreparedCursor]:
+    """A cursor in the caller's transaction.
+
+    A plan is kept however the tables grow, and a plan for an empty table would read it whole: so it uses indexes from
+    the beginning.
+    """
+    connection.ensure_connection()
+    server = connection.connection
+    with connection.wrap_database_errors, server.pipeline(), PreparedCursor(server) as cursor:
+        server.execute("SET LOCAL enable_seqscan = off")
+        yield cursor
+        server.execute("SET LOCAL enable_seqscan = on")
