@@ -18,7 +18,7 @@ from apps.integrations import operations
 from apps.integrations.forms import CredentialsForm
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection
-from apps.integrations.regions import regions
+from apps.integrations.regions import AMAZON, regions
 
 
 class AccountForm(forms.Form):
@@ -38,8 +38,10 @@ class AccountForm(forms.Form):
         found = regions()
         self.fields["entity"].queryset = Entity.objects.filter(pk__in=[company.pk for company in companies])
         self.fields["region"].choices = [(code, region.title) for code, region in found.items()]
-        offered = dict.fromkeys(each for region in found.values() for each in region.marketplaces)
-        self.fields["marketplaces"].choices = [(each, name_of(each)) for each in offered]
+        self.fields["marketplaces"].choices = [
+            (region.title, sorted(((each, name_of(each)) for each in region.marketplaces), key=lambda choice: choice[1]))
+            for region in AMAZON.values()
+        ]
 
 
 @door(READ_RUNS, methods=["GET", "POST"])

@@ -248,6 +248,13 @@ class TestConnections:
         assert missing.status_code == 422
         assert not any(secret in text(missing) for secret in SECRETS.values())
 
+    def test_marketplaces_stand_under_their_region(self, source):
+        body = text(client(source, Role.ADMIN).get(reverse("connections")))
+        europe, americas = body.split("<label>North and South America</label>")
+        assert "<label>Europe, Middle East, Africa, India</label>" in europe
+        assert "Germany</label>" in europe and "Canada</label>" not in europe
+        assert "Canada</label>" in americas and "Germany</label>" not in americas
+
     def test_a_schedule_is_changed_after_a_preview(self, source):
         admin, address = client(source, Role.ADMIN), reverse("connection", args=[source.connection_id])
         asked = {"feed": source.pk, "minutes": "120", "reason": "Peak is over"}
