@@ -56,6 +56,11 @@ def test_items_that_the_erp_counts_stay(entity, tom):
         preview_undo(row)
 
 
+def test_a_time_with_a_zone_is_refused_and_never_taken_for_the_companys(entity, tom):
+    row = bring(entity, tom, xlsx([HEADER, ["10733", "FBA-UK", 1, "2026-07-01T18:00+02:00"]]), sheet="erp-stock")
+    assert faults(row)[2] == [[3, "It names a time zone. Expected the company's own time without one, as 2026-11-20 18:00."]]
+
+
 def test_unknown_items_and_future_counts_are_bad(entity, tom):
     rows = [HEADER, ["10735", "FBA-UK", 1, "2026-07-01"], ["10733", "FBA-UK", 1, "2126-07-01"], ["10733", "X", "1.5", "today"]]
     row = bring(entity, tom, xlsx(rows), sheet="erp-stock")

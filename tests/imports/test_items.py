@@ -132,6 +132,11 @@ def test_the_file_comes_back_with_an_error_column_and_is_mended_from_it(entity, 
     assert Item.objects.get(pack=12).title == "+SUM(A1)"
 
 
+def test_a_quoted_value_comes_back_with_the_quote_that_it_had(entity, ada):
+    row = bring(entity, ada, csv_of([ITEMS, changed(MUG, Title="'+SUM(A1)", Pack="12 x 1")]), name="items.csv")
+    assert cells(with_errors(row).read(), "csv")[1][1] == "'+SUM(A1)"
+
+
 def test_what_changed_since_the_preview_is_shown_anew_and_not_saved(entity, ada):
     row = bring(entity, ada, xlsx([ITEMS, MUG]))
     begun = begin_apply(row=row, digest=row.digest, keep_conflicts=False, actor=ada)
@@ -158,6 +163,13 @@ def test_undo_takes_back_what_was_added_and_changed(entity, ada):
     assert row.state == "undone"
     assert AuditEntry.objects.get(verb="import.undone").reason == "The wrong file"
     assert bring(entity, ada, content).good == 2
+
+
+def test_undo_brings_back_a_value_that_looks_like_a_formula(entity, ada):
+    Item.objects.create(entity=entity, code="BF-MUG-0350", title="=1+1 mugs")
+    row = save(bring(entity, ada, xlsx([["Item", "Title"], ["BF-MUG-0350", "Two mugs"]])), ada)
+    undo(row=row, reason="The wrong file", actor=ada)
+    assert Item.objects.get().title == "=1+1 mugs"
 
 
 def test_undo_is_refused_where_later_work_builds_on_it(entity, ada):

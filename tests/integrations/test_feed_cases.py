@@ -18,7 +18,7 @@ from apps.integrations.contract import PermanentError, TransientError
 from apps.integrations.credentials import open_sealed
 from apps.integrations.exception_types.records import MASKED, masked
 from apps.integrations.feeds import silent
-from apps.integrations.models import Job, Source, SyncRun, UnreadableRecord
+from apps.integrations.models import Connection, Job, Source, SyncRun, UnreadableRecord
 from apps.integrations.rules import MOST_TRIES
 from tests.factories import ConnectionFactory, person
 from tests.integrations.things import EVERY, FEED, QUIET_AFTER, evidence, revoked, things
@@ -100,6 +100,16 @@ class TestFailing:
         assert "getThings answered 400 InvalidInput" in page and f"/runs/{run.pk}/" in page
         runs.run_here(source)
         assert live(entity) == set()
+
+    def test_a_run_that_meets_a_revoked_consent_is_the_connections_case_alone(self, source, outside, entity):
+        run = runs.pull(source)
+        Connection.objects.update(revoked_at=timezone.now())
+        jobs.run_here(run.job)
+        run.refresh_from_db()
+        assert (run.verdict, outside.asked, live(entity)) == ("structural", [], {runs.UNAUTHORISED})
+        Connection.objects.update(revoked_at=None)
+        swept(entity, runs.UNAUTHORISED)
+        assert swept(entity, runs.FEED_FAILING) == set()
 
     def test_what_is_not_known_has_to_happen_twice(self, source, outside, entity):
         outside.fail([KeyError("payload")])

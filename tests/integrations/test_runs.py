@@ -211,6 +211,13 @@ class TestUnreadable:
         kept.refresh_from_db()
         assert (things(entity)["b"], bool(kept.read_at)) == ("two", True)
 
+    def test_a_record_of_a_feed_that_nobody_knows_any_more_is_said(self, source, outside):
+        outside.pages[0]["b"] = None
+        runs.run_here(source)
+        Source.objects.update(feed="things.of-old")
+        with pytest.raises(Refused, match="No program here knows the feed"):
+            runs.process_again(UnreadableRecord.objects.get())
+
     def test_text_that_the_database_cannot_hold_is_kept_as_far_as_it_can(self, source, outside):
         outside.pages = [{"nul\0": None, "half \ud800": None}]
         run = runs.run_here(source)

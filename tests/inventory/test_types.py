@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from apps.catalog.models import Listing
+from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
@@ -20,7 +21,7 @@ from apps.integrations.models import Command, Source
 from apps.inventory.drift import comparisons, differing
 from apps.inventory.models import Buffer, ErpStock, Level, Snapshot
 from apps.inventory.nodes import marketplace_of
-from apps.inventory.operations import PUSH, buffer_in_force, set_buffer
+from apps.inventory.operations import PUSH, buffer_in_force, remove_buffer, set_buffer
 from apps.inventory.rules import Margin, promise
 from tests.factories import EntityFactory, ItemFactory, ListingFactory, mapped, person
 from tests.inventory.scans import DE, UK, aged, amazon, listing, page, running, scan, summary
@@ -167,6 +168,15 @@ def test_or_the_buffer_is_kept_of_amazons_stock(entity, keeper):
     kept = buffer_in_force(entity, ours)
     assert (kept.least, kept.percent, kept.channel) == (3, 5, "AFN")
     assert found(entity, PARTITION) == []
+
+
+def test_a_buffer_that_is_gone_cannot_be_kept(entity, keeper):
+    ours = flipped(entity, keeper, pushes=1)
+    (case,) = found(entity, PARTITION)
+    remove_buffer(buffer=buffer_in_force(entity, ours), reason="Not needed", actor=keeper)
+    with pytest.raises(Refused, match="Its buffer was removed meanwhile"):
+        do(case, "keep", keeper)
+    assert Command.objects.get().state == "waiting"
 
 
 def test_a_quantity_to_be_sent_alone_is_a_violation_without_a_buffer_to_keep(entity, keeper):
