@@ -19,6 +19,7 @@ from opsconsole.embedded.processes import wait_until
 from opsconsole.supervisor import Program, on_signals, say, supervise
 
 SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"  # people change when feeds are pulled
+LAST_PORT = 65534
 HOST = "127.0.0.1"  # the demo's logins are no secret, so it answers to this machine alone
 
 
@@ -121,8 +122,10 @@ def _announce(port: int, logins: str) -> None:
 
 def _port() -> int:
     given = os.environ.get("WEB_PORT") or "8000"
-    if not (given.isdecimal() and 0 < int(given) < 65536):
-        raise ServerError(f"WEB_PORT is {given}. Expected a number from 1 to 65535.")
+    if not (given.isdecimal() and 0 < int(given) <= LAST_PORT):
+        raise ServerError(
+            f"WEB_PORT is {given}. Expected a number from 1 to {LAST_PORT}: the stand-in for Amazon takes the port after it."
+        )
     return int(given)
 
 

@@ -72,12 +72,6 @@ def mapping_on(listing: Listing, day: date) -> SkuMapping | None:
     return SkuMapping.objects.on(day).filter(listing=listing).prefetch_related("parts__item").first()
 
 
-def item_of(listing: Listing, day: date) -> list[tuple[Item, int]]:
-    """The items in one sold unit on a day, by code; empty where nobody has mapped it."""
-    mapping = mapping_on(listing, day)
-    return parts_of(mapping) if mapping else []
-
-
 def new_mapping(listing: Listing, parts: Parts, since: date) -> Step:
     """The mapping as it would be saved. It ends where a later one of the listing begins.
 

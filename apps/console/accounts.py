@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Count, Q, Sum
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from apps.console import words
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import APPLY_CHART, READ_MONEY
@@ -122,11 +121,8 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
 def account_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the closing or reopening, or do it if it still matches the preview."""
     found = _seen_by(request, pk)
-    if name not in DEEDS:
-        raise Http404(f"nothing called {name}")
-    attempted = attempt(DEEDS[name], found, request)
+    attempted = attempt(named(DEEDS, name), found, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("account", pk=pk)
     return _show(request, found, attempted)
 

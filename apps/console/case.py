@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils import timezone
 
 from apps.console.case_moves import MOVES, Move, form_for, offered
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
@@ -20,7 +19,7 @@ from apps.core.models import User
 from apps.core.permissions import Team
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
-from apps.exceptions.rules import score_words
+from apps.exceptions.reference import score_words
 from apps.exceptions.sweep import doubts_about
 from apps.exceptions.types import Action, Plan
 
@@ -124,7 +123,7 @@ def _show(
         "headline": case.kind.headline(case),
         "diagnosis_says": DIAGNOSIS_SAYS[case.diagnosis],
         "doubts": doubts_about(case),
-        "score": score_of(case),
+        "score": score_words(case),
         "action": action,
         "others": [other for other in able if other != action],
         "recommended": _recommended(case),
@@ -175,19 +174,6 @@ def _may_not(action: Action, case: Case, person: User) -> str:
 def _still_seen(person: User, pk: int) -> bool:
     """A case that was handed over may have left the queues that the person reads."""
     return Case.objects.visible_to(person).filter(pk=pk).exists()
-
-
-def score_of(case: Case) -> str:
-    """The sum behind the case's rank, with its deadline in the zone of the page."""
-    return score_words(
-        stake=case.stake,
-        currency=case.currency,
-        worth=case.worth,
-        base=case.entity.base_currency,
-        rate_known=case.rate_known,
-        floor=case.kind.floor,
-        due_at=timezone.localtime(case.due_at),
-    )
 
 
 def _neighbours(case: Case) -> dict[str, Case | None]:

@@ -4,12 +4,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from apps.console.deeds import Deed, attempt, may_not, offer
+from apps.console.deeds import Deed, attempt, may_not, named, offer
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry
 from apps.core.permissions import KEEP_CHAINS, READ_MONEY
@@ -73,13 +72,10 @@ def chain(request: HttpRequest, pk: int) -> HttpResponse:
     show_in_zone(found.entity)
     rolled = reserve.roll_forward(found)
     name = request.GET.get("do", _fitting(rolled).name)
-    if name not in DEEDS:
-        raise Http404(f"no deed {name}")
-    deed, here = DEEDS[name], reverse("chain", args=[pk])
+    deed, here = named(DEEDS, name), reverse("chain", args=[pk])
     if request.method == "POST":
         attempted = attempt(deed, found, request)
         if attempted.done:
-            messages.success(request, attempted.done)
             return redirect(here if mine.filter(pk=pk).exists() else "chains")
     else:
         attempted = None if may_not(deed, found, request.user) else offer(_aimed(deed, request), found, request.user)

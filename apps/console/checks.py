@@ -6,7 +6,6 @@ from itertools import groupby
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -119,7 +118,6 @@ def check_do(request: HttpRequest, entity: int, name: str, deed: str) -> HttpRes
         raise Http404(f"nothing called {deed}")
     attempted = attempt(DEEDS[deed], subject, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("check", entity=entity, name=name)
     return _show(request, subject, attempted)
 

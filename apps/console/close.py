@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from apps.console import months
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
 from apps.console.months import Month
 from apps.console.screens import door, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry, Entity, User
@@ -147,13 +146,10 @@ def close_month(request: HttpRequest, entity: int, month: str) -> HttpResponse:
     shown = _read(subject)
     fitting = _fitting(shown, request.user)
     name = request.GET.get("do", fitting[0].name)
-    if name not in DEEDS:
-        raise Http404(f"no deed {name}")
-    deed, here = DEEDS[name], reverse("close_month", args=[entity, month])
+    deed, here = named(DEEDS, name), reverse("close_month", args=[entity, month])
     if request.method == "POST":
         attempted = attempt(deed, subject, request)
         if attempted.done:
-            messages.success(request, attempted.done)
             return redirect(here)
     else:
         attempted = None if may_not(deed, subject, request.user) else offer(deed, subject, request.user)
@@ -179,7 +175,6 @@ def one_person(request: HttpRequest, entity: int) -> HttpResponse:
     if request.method == "POST":
         attempted = attempt(ONE_PERSON, subject, request)
         if attempted.done:
-            messages.success(request, attempted.done)
             return redirect("one_person", entity=entity)
     else:
         attempted = None if may_not(ONE_PERSON, subject, request.user) else offer(ONE_PERSON, subject, request.user)

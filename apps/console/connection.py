@@ -5,12 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from apps.console.deeds import Deed, attempt, may_not, offer
+from apps.console.deeds import Deed, attempt, may_not, named, offer
 from apps.console.feed_states import standings
 from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.timeline import history
@@ -22,7 +21,7 @@ from apps.exceptions.types import Plan, digest
 from apps.integrations import operations, runs
 from apps.integrations.checks import KIND as CHECK
 from apps.integrations.exception_types.acting import plan_replacing
-from apps.integrations.feeds import FEEDS
+from apps.integrations.feeds import FEEDS, title_of
 from apps.integrations.forms import CredentialsForm
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection, Job, JobState, Source
@@ -41,7 +40,7 @@ class _FeedForm(ReasonForm):
         super().__init__(connection, actor, data)
         sources = connection.sources.filter(**self.wanted).order_by("feed")
         self.fields["feed"].queryset = sources
-        self.fields["feed"].label_from_instance = lambda source: f"{_title(source)}, every {span(source.every)}"
+        self.fields["feed"].label_from_instance = lambda source: f"{title_of(source)}, every {span(source.every)}"
         self.fields["feed"].initial = sources.first()
         self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
 
@@ -58,10 +57,6 @@ class ResumeForm(_FeedForm):
     wanted = {"paused": True}
 
 
-def _title(source: Source) -> str:
-    return FEEDS[source.feed].title if source.feed in FEEDS else source.feed
-
-
 def _plan_schedule(connection: Connection, actor: User, cleaned: dict[str, Any]) -> Plan:
     source, every = cleaned["feed"], timedelta(minutes=cleaned["minutes"])
     feed = FEEDS.get(source.feed)
@@ -69,7 +64,7 @@ def _plan_schedule(connection: Connection, actor: User, cleaned: dict[str, Any])
     warning = f" That is longer than the {span(feed.quiet_after)} after which it counts as quiet." if slow else ""
     return Plan(
         effect=f"Pull it every {span(every)}",
-        says=f"{_title(source)} is pulled every {span(source.every)} now.{warning}",
+        says=f"{title_of(source)} is pulled every {span(source.every)} now.{warning}",
         digest=digest(source.pk, source.every, every),
     )
 
@@ -77,14 +72,14 @@ def _plan_schedule(connection: Connection, actor: User, cleaned: dict[str, Any])
 def _run_schedule(connection: Connection, actor: User, cleaned: dict[str, Any]) -> str:
     every = timedelta(minutes=cleaned["minutes"])
     source = operations.change_schedule(source=cleaned["feed"], every=every, reason=cleaned["reason"], actor=actor)
-    return f"{_title(source)} is pulled every {span(every)} from now on."
+    return f"{title_of(source)} is pulled every {span(every)} from now on."
 
 
 def _pausing(paused: bool) -> tuple[Callable, Callable]:
     def preview(connection: Connection, actor: User, cleaned: dict[str, Any]) -> Plan:
         source = cleaned["feed"]
         return Plan(
-            effect=f"Pause {_title(source)}" if paused else f"Go on with {_title(source)}",
+            effect=f"Pause {title_of(source)}" if paused else f"Go on with {title_of(source)}",
             says="It is not pulled until somebody goes on with it. What came before is kept, and while it is silent no case "
             "that hangs on it is cleared."
             if paused
@@ -94,7 +89,7 @@ def _pausing(paused: bool) -> tuple[Callable, Callable]:
 
     def run(connection: Connection, actor: User, cleaned: dict[str, Any]) -> str:
         source = operations.pause(source=cleaned["feed"], paused=paused, reason=cleaned["reason"], actor=actor)
-        return f"{_title(source)} is paused." if paused else f"{_title(source)} goes on."
+        return f"{title_of(source)} is paused." if paused else f"{title_of(source)} goes on."
 
     return preview, run
 
@@ -158,13 +153,10 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     feeds = standings(found.sources.select_related("connection__entity").order_by("feed"), request.user)
     fitting = _fitting(found, [feed.source for feed in feeds])
     name = request.GET.get("do", next(iter(fitting), "schedule"))
-    if name not in DEEDS:
-        raise Http404(f"no deed {name}")
-    deed, here, attempted = DEEDS[name], reverse("connection", args=[pk]), None
+    deed, here, attempted = named(DEEDS, name), reverse("connection", args=[pk]), None
     if request.method == "POST":
         attempted = attempt(deed, found, request)
         if attempted.done:
-            messages.success(request, attempted.done)
             return redirect(here)
     elif name in fitting and not may_not(deed, found, request.user):
         attempted = offer(deed, found, request.user)

@@ -1,12 +1,13 @@
 """A change with a preview outside of any case: a form, what it would do, doing it if that still holds (case.py's likeness)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.db import models, transaction
 from django.forms import Form
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
 from apps.console.screens import who_can
@@ -71,12 +72,22 @@ def offer(deed: Deed, record: models.Model, person: User) -> Attempted:
     return Attempted(deed=deed, form=form, plan=plan, fault=fault)
 
 
+def named(deeds: Mapping[str, Deed], name: str) -> Deed:
+    """The one that an address names. Raises Http404."""
+    if name not in deeds:
+        raise Http404(f"nothing called {name}")
+    return deeds[name]
+
+
 def attempt(deed: Deed, record: models.Model, request: HttpRequest) -> Attempted:
-    """Preview the posted form as it stands, or do it if it still matches the preview. Raises NotAllowed."""
+    """Preview the posted form as it stands, or do it if it still matches the preview, and say so. Raises NotAllowed."""
     if refusal := may_not(deed, record, request.user):
         raise NotAllowed(refusal)
     if "preview" not in request.POST:
-        return _do(deed, record, request.user, request.POST)
+        attempted = _do(deed, record, request.user, request.POST)
+        if attempted.done:
+            messages.success(request, attempted.done)
+        return attempted
     said = request.POST.copy()
     said["reason"] = said.get("reason", "").strip() or UNSAID
     plan, fault = _plan(deed, record, request.user, deed.form(record, request.user, said))

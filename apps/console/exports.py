@@ -3,7 +3,6 @@
 from io import BytesIO
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Count, Sum
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -72,7 +71,6 @@ def void(request: HttpRequest, pk: int) -> HttpResponse:
     found = _seen_by(request, pk)
     attempted = attempt(VOID, found, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("batch", pk=pk)
     return _show(request, found, attempted, status=attempted.status)
 

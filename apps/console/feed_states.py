@@ -13,7 +13,7 @@ from apps.core.models import User
 from apps.exceptions.models import Case
 from apps.integrations.connectors import allowances_of
 from apps.integrations.contract import Allowance
-from apps.integrations.feeds import FEEDS, expected_by
+from apps.integrations.feeds import FEEDS, expected_by, title_of
 from apps.integrations.models import Attempt, JobState, Source, SyncRun
 from apps.integrations.rules import MOST_TRIES
 
@@ -70,7 +70,7 @@ def standings(sources: Iterable[Source], person: User) -> list[Standing]:
     return [
         Standing(
             source=source,
-            title=FEEDS[source.feed].title if source.feed in FEEDS else source.feed,
+            title=title_of(source),
             **dict(zip(("mark", "state", "says"), _state(source, newest.get(source.pk), ended.get(source.pk)), strict=True)),
             run=newest.get(source.pk),
             next_at=_next(source, newest.get(source.pk)),

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import MAP_FEES, READ_MONEY
@@ -74,11 +73,8 @@ def held_legs(request: HttpRequest, pk: int) -> HttpResponse:
 def held_legs_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the deed, or do it if it still matches the preview."""
     reading = _seen_by(request, pk)
-    if name not in DEEDS:
-        raise Http404(f"nothing called {name}")
-    attempted = attempt(DEEDS[name], reading, request)
+    attempted = attempt(named(DEEDS, name), reading, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("held_legs", pk=pk)
     return _show(request, reading, attempted)
 

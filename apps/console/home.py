@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from apps.console.case import score_of
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.console.queue import ranked, totals
 from apps.console.screens import Companies, door, render_screen
@@ -17,6 +16,7 @@ from apps.console.start import nothing_read_yet
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_MONEY, RUN_JOBS, Team, works_for
 from apps.exceptions.models import State, Tally
+from apps.exceptions.reference import score_words
 from apps.exceptions.types import REGISTRY
 from apps.integrations import jobs
 from apps.ledger.models import Journal
@@ -60,7 +60,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "open": totals(t for t in tallies if t.state != State.SNOOZED),
         "held": totals(t for t in tallies if t.state == State.CLAIMED),
         "snoozed": totals(t for t in tallies if t.state == State.SNOOZED),
-        "top": [(case, score_of(case)) for case in ranked(queues, waiting, TOP)],
+        "top": [(case, score_words(case)) for case in ranked(queues, waiting, TOP)],
         "watched": [kind.title for kind in REGISTRY.values() if kind.team in teams],
         "books": _books(user, companies) if reads_money else None,
         "refused": refused_files(user, companies).count() if reads_money else 0,

@@ -4,7 +4,6 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -102,7 +101,6 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     found = _seen_by(request, pk)
     attempted = attempt(WITHDRAW, found, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("journal", pk=pk)
     return _show(request, found, attempted, status=attempted.status)
 

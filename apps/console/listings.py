@@ -3,16 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
 from apps.catalog import operations
 from apps.catalog.models import Item, Listing, MappingPart, SkuMapping
 from apps.catalog.operations import parts_of, words_of
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
 from apps.core.errors import Refused
 from apps.core.models import User
@@ -170,11 +169,8 @@ def listing(request: HttpRequest, pk: int) -> HttpResponse:
 def listing_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the mapping, its change or its undoing, or do it if it still matches the preview."""
     found = _seen_by(request, pk)
-    if name not in DEEDS:
-        raise Http404(f"nothing called {name}")
-    attempted = attempt(DEEDS[name], found, request)
+    attempted = attempt(named(DEEDS, name), found, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("listing", pk=pk)
     return _show(request, found, attempted)
 

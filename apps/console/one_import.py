@@ -87,7 +87,6 @@ def import_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if name == UNDO.name:
         attempted = attempt(_undo_of(row), row, request)
         if attempted.done:
-            messages.success(request, attempted.done)
             return redirect("import", pk=pk)
         return _show(request, row, attempted)
     try:

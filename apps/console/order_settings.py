@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
@@ -70,7 +69,6 @@ def order_settings(request: HttpRequest, entity: int) -> HttpResponse:
     if request.method == "POST":
         attempted = attempt(SETTINGS, subject, request)
         if attempted.done:
-            messages.success(request, attempted.done)
             return redirect("order_settings", entity=entity)
     else:
         attempted = None if may_not(SETTINGS, subject, request.user) else offer(SETTINGS, subject, request.user)

@@ -3,12 +3,11 @@
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.db.models import Exists, F, OuterRef, Sum
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES, READ_MONEY
@@ -128,11 +127,8 @@ def rule(request: HttpRequest, pk: int) -> HttpResponse:
 def rule_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the change or the undoing, or do it if it still matches the preview."""
     found = _seen_by(request, pk)
-    if name not in DEEDS:
-        raise Http404(f"nothing called {name}")
-    attempted = attempt(DEEDS[name], found, request)
+    attempted = attempt(named(DEEDS, name), found, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("rule", pk=history(found)[0].pk)
     return _show(request, found, attempted)
 

@@ -12,7 +12,7 @@ from apps.console.screens import PAGE, door, page_of, query_without, render_scre
 from apps.core.models import User
 from apps.core.permissions import READ_RUNS, RUN_JOBS
 from apps.integrations import operations, purging, rules
-from apps.integrations.feeds import FEEDS
+from apps.integrations.feeds import title_of
 from apps.integrations.models import JobState, Source, SyncRun
 
 UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
@@ -28,10 +28,6 @@ def runs_visible_to(user: User) -> QuerySet[SyncRun]:
     return SyncRun.objects.filter(source__connection__entity__in=user.entities_where(READ_RUNS))
 
 
-def title_of(run: SyncRun) -> str:
-    return FEEDS[run.source.feed].title if run.source.feed in FEEDS else run.source.feed
-
-
 @door(READ_RUNS)
 def runs(request: HttpRequest) -> HttpResponse:
     """Every feed, in trouble first; above them what is under way."""
@@ -45,7 +41,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         _after(live, after).select_related("job", "source__connection__entity").order_by("pk"), PAGE
     )
     context = {
-        "live": [(run, title_of(run), _waits(run), is_paced(run)) for run in shown],
+        "live": [(run, title_of(run.source), _waits(run), is_paced(run)) for run in shown],
         "feeds": sorted(feeds, key=lambda feed: feed.state not in TROUBLED),
         "finding": _finding(feeds),
         "most_tries": rules.MOST_TRIES,
@@ -73,7 +69,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "run": found,
         "job": found.job,
-        "title": title_of(found),
+        "title": title_of(found.source),
         "under_way": found.ended_at is None and found.job.state in UNDER_WAY,
         "waits": waits,
         "paced": is_paced(found),
@@ -134,7 +130,7 @@ def _finding(feeds: list[Standing]) -> str:
 
 
 def _outcome(run: SyncRun, waits: bool) -> str:
-    title = title_of(run)
+    title = title_of(run.source)
     if run.job.state == JobState.STOPPED:
         return f"{title}: stopped after {words.counted(run.pages, 'page')}"
     if waits:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django import forms
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
 from apps.catalog.models import Listing
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.console.stock import items_of, stale_snapshots, trust_in
 from apps.console.stock_buffer import REMOVE, SET, level_of
@@ -96,11 +95,8 @@ def stock_listing_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the deed, or do it if it still matches the preview."""
     listing = _seen_by(request, pk)
     deeds = _deeds(listing)
-    if name not in deeds:
-        raise Http404(f"nothing called {name}")
-    attempted = attempt(deeds[name], listing, request)
+    attempted = attempt(named(deeds, name), listing, request)
     if attempted.done:
-        messages.success(request, attempted.done)
         return redirect("stock_listing", pk=pk)
     return _show(request, listing, attempted)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -114,10 +113,7 @@ def _attempt(request: HttpRequest, deed: Deed) -> tuple[Ticked, Attempted]:
         if refusal := may_not(deed, ticked, request.user):
             raise NotAllowed(refusal)
         return ticked, offer(deed, ticked, request.user)
-    attempted = attempt(deed, ticked, request)
-    if attempted.done:
-        messages.success(request, attempted.done)
-    return ticked, attempted
+    return ticked, attempt(deed, ticked, request)
 
 
 def _ticked(request: HttpRequest) -> Ticked:

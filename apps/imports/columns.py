@@ -7,7 +7,7 @@ like a number.
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -81,10 +81,10 @@ def shown(raw: Any) -> str:
     return str(raw)
 
 
-def nearest(text: str, known: Collection[str]) -> str:
-    """The known name that is most alike, or nothing."""
+def nearest(text: str, known: Collection[str], shown: Callable[[str], object] = str) -> str:
+    """The known name that is most alike, as the end of a sentence's words, or nothing."""
     found = process.extractOne(text, list(known), scorer=fuzz.ratio, score_cutoff=ALIKE)
-    return found[0] if found else ""
+    return f" Nearest: {shown(found[0])}." if found else ""
 
 
 class Column(Field):
@@ -300,8 +300,7 @@ class Choice(Cell):
         for word, chosen in self.words.items():
             if word.casefold() == text.casefold():
                 return chosen
-        near = nearest(text, self.words)
-        raise Fault(f"Expected {' or '.join(self.words)}.{f' Nearest: {near}.' if near else ''}")
+        raise Fault(f"Expected {' or '.join(self.words)}.{nearest(text, self.words)}")
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
         return self.values.get(value, "")

@@ -154,7 +154,7 @@ class Judging:
                 continue
             if name is None:
                 near = nearest(title, self.sheet.headers)
-                faults.append(f"Column {letter} “{title[:60]}” is not known.{f' Nearest: {near}.' if near else ''}")
+                faults.append(f"Column {letter} “{title[:60]}” is not known.{near}")
             elif name in places:
                 faults.append(f"Columns {get_column_letter(places[name] + 1)} and {letter} are both called {title}.")
             else:

@@ -1,6 +1,6 @@
 """Sheets whose rows are records of one table with a code of their own: written and taken back in bulk."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Model
@@ -13,8 +13,8 @@ from apps.imports.models import Import, ImportRow, Outcome
 BATCH = 2000
 NAMED = 5
 
-Used = Callable[[list[int]], dict[int, str]]
-"""Ids of records -> for those that other records build on: what does."""
+BuiltOn = Iterable[tuple[type[Model], str]]
+"""Tables that point at the records of a sheet, and what that makes of a record that they point at."""
 
 
 def upsert(model: type[Model], entity: Entity, rows: Iterable[Mapping[str, Any]]) -> list[int]:
@@ -34,12 +34,15 @@ def apply(model: type[Model], entity: Entity, good: list[Good], defaults: Mappin
     return dict(zip((row.number for row in good), upsert(model, entity, rows) if rows else [], strict=True))
 
 
-def undoing(row: Import, sheet: Importable, model: type[Model], used: Used, noun: str) -> Undoing:
-    """Those it added go, those it changed get back what they were: where nothing was built on either since."""
+def undoing(row: Import, sheet: Importable, model: type[Model], built_on: BuiltOn, noun: str) -> Undoing:
+    """Those it added go, those it changed get back what they were: where nothing was built on either since.
+
+    `noun` is what people call a record, and the field of `built_on`'s tables that points at one.
+    """
     added, changed = _done(row, Outcome.ADDED), _done(row, Outcome.CHANGED)
     codes = dict(model.objects.filter(pk__in=[*added, *changed]).values_list("pk", "code"))
     why_not = []
-    for pk, what in list(used([pk for pk in added if pk in codes]).items())[:NAMED]:
+    for pk, what in list(_used([pk for pk in added if pk in codes], built_on, noun).items())[:NAMED]:
         why_not.append(f"{codes[pk]}, which it added, {what}.")
     there = {record["id"]: record for record in sheet.present(row.entity)} if changed else {}
     fields = sheet.fields()
@@ -71,6 +74,13 @@ def undo(row: Import, sheet: Importable, model: type[Model]) -> None:
                 for pk, changes in changed.items()
             ],
         )
+
+
+def _used(ids: list[int], built_on: BuiltOn, noun: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for model, what in built_on:
+        found |= dict.fromkeys(model.objects.filter(**{f"{noun}__in": ids}).values_list(noun, flat=True), what)
+    return found
 
 
 def _done(row: Import, outcome: Outcome) -> dict[int, dict[str, list]]:

@@ -120,15 +120,13 @@ class Document:
 class Page:
     """What one call brought. After it is stored, the feed goes on at `cursor`.
 
-    `asked_at` is the instant up to which the source has now told us everything, where it says so; `total` is how many
-    records the whole run will bring, where the source says that.
+    `asked_at` is the instant up to which the source has now told us everything, where it says so.
     """
 
     records: list[Record]
     cursor: Cursor
     asked_at: datetime | None = None
     documents: list[Document] = field(default_factory=list)
-    total: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

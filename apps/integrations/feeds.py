@@ -66,6 +66,11 @@ def register_feed(feed: Feed) -> Feed:
     return feed
 
 
+def title_of(source: Source) -> str:
+    """What people call its feed: its name, where no program here knows it."""
+    return FEEDS[source.feed].title if source.feed in FEEDS else source.feed
+
+
 def expected_by(source: Source) -> datetime:
     """When the source has to have proven itself at the latest; silence that lasts longer is no good sign."""
     return max(source.proven_at or source.watched_from, source.watched_from) + FEEDS[source.feed].quiet_after
@@ -90,7 +95,7 @@ def silent(*names: str) -> Callable[[Entity], dict[str, str]]:
 
 
 def _silence(source: Source, zone: ZoneInfo) -> str:
-    connection, title = source.connection, FEEDS[source.feed].title
+    connection, title = source.connection, title_of(source)
     why = ": it is paused" if source.paused else ": the connection is not let in" if connection.revoked_at else ""
     if not source.proven_at:
         return f"The feed “{title}” of {connection} has proven nothing yet{why}."

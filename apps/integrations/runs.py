@@ -191,7 +191,7 @@ def _pull_pages(run: SyncRun, feed: Feed, progress: Progress) -> None:
     with closing(connector_of(source.connection).pull(feed.name, source.cursor)) as pages:
         for number, page in zip(count(run.pages + 1), pages, strict=False):
             seen += _store(run, feed, page, unread).seen
-            progress.say(f"Page {number:,}, {seen:,} records", seen, page.total or 0)
+            progress.say(f"Page {number:,}, {seen:,} records", seen)
 
 
 def _store(run: SyncRun, feed: Feed, page: Page, unread: set[str]) -> Stored:

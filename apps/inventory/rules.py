@@ -4,17 +4,14 @@ Pure. Quantities are in sellable units of a listing, or in eaches where it says 
 (domain.md 2.1 and 2.2).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from apps.core.errors import Refused
-
 WARN_AGE = timedelta(minutes=30)
 STALE_AGE = timedelta(hours=2)
 MISSED_PULLS = 2  # a slow schedule is stale when two pulls in a row brought nothing
-NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,30 +183,6 @@ def promise(fulfillable: int | None, margin: Margin, inflight: int = 0) -> Promi
 def stale_after(every: timedelta) -> timedelta:
     """The age at which a snapshot is too old to rely on: two hours, or two pulls of a slower schedule."""
     return max(STALE_AGE, MISSED_PULLS * every)
-
-
-@dataclass(frozen=True)
-class Push:
-    """A quantity that is about to be sent to a channel. `channel` is who ships the listing, in Amazon's word or empty."""
-
-    sku: str
-    channel: str
-
-
-def check_push(planned: Collection[Push]) -> None:
-    """Let a set of quantities go only if the merchant ships every listing in it (domain.md 2.3).
-
-    Amazon would turn a listing that it ships into one that we ship, and strand its stock. Raises Refused for the whole
-    set: what made one of them wrong may have made others wrong.
-    """
-    if wrong := sorted(push.sku for push in planned if push.channel != "MFN"):
-        more = f" and {len(wrong) - NAMES_SHOWN} more" if len(wrong) > NAMES_SHOWN else ""
-        raise Refused(
-            f"Nothing of the {len(planned)} quantities was sent: {', '.join(wrong[:NAMES_SHOWN])}{more} "
-            f"{'is' if len(wrong) == 1 else 'are'} not known to be shipped by us. A quantity would turn "
-            "Amazon's stock into a listing that nobody ships.",
-            code="partition",
-        )
 
 
 def buckets(quantities: Quantities) -> dict[str, int | None]:

@@ -52,11 +52,23 @@ PERSONAL: Mapping[str, Kind] = {
 }
 """Dotted path of the record of Orders 2026-01-01, through lists, to what it is about. A path takes in all below it."""
 
-# The fields at the top that a record may keep where it cannot be read, less what PERSONAL names below them; others go.
+# The names of fields that a record may keep where it cannot be read, less what PERSONAL says of their paths. A field with
+# another name goes with all below it, also where Amazon adds it later.
 IMPERSONAL = frozenset(
     (
-        "orderId", "orderAliases", "createdTime", "lastUpdatedTime", "programs", "associatedOrders", "salesChannel",
-        "proceeds", "fulfillment", "orderItems", "packages",
+        "orderId", "orderAliases", "aliasId", "aliasType", "createdTime", "lastUpdatedTime", "programs", "associatedOrders",
+        "associationType",
+        "salesChannel", "channelName", "marketplaceId", "marketplaceName",
+        "proceeds", "grandTotal", "proceedsTotal", "amount", "currencyCode", "breakdowns", "type", "subtotal",
+        "detailedBreakdowns", "subtype", "value",
+        "fulfillment", "fulfillmentStatus", "fulfilledBy", "fulfillmentServiceLevel", "shipByWindow", "deliverByWindow",
+        "earliestDateTime", "latestDateTime",
+        "orderItems", "orderItemId", "quantityOrdered", "quantityFulfilled", "quantityUnfulfilled", "measurement", "unit",
+        "associatedOrderItems",
+        "product", "asin", "title", "sellerSku", "condition", "conditionType", "conditionSubtype", "price", "unitPrice",
+        "priceDesignation", "promotion", "promotionId",
+        "packages", "packageReferenceId", "packageStatus", "status", "detailedStatus", "carrier", "shipTime", "shippingService",
+        "packageItems", "quantity",
     )
 )  # fmt: skip
 
@@ -65,19 +77,20 @@ def without_personal(record: Any) -> Any:
     """The record as it may be kept for somebody to look into: what is personal is replaced, its field names stay."""
     if not isinstance(record, dict):
         return NOT_KEPT
-    return {
-        name: _stripped(value, (name,)) if name in IMPERSONAL else NOT_KEPT for name, value in sorted(record.items())
-    }
+    return _stripped(record, ())
 
 
 def _stripped(value: Any, path: tuple[str, ...]) -> Any:
-    if ".".join(path) in PERSONAL:
-        return NOT_KEPT
     if isinstance(value, dict):
-        return {name: _stripped(below, (*path, name)) for name, below in value.items()}
+        below = {name: (*path, name) for name in sorted(value)}
+        return {name: _stripped(value[name], at) if _may_keep(at) else NOT_KEPT for name, at in below.items()}
     if isinstance(value, list):
         return [_stripped(below, path) for below in value]
     return value
+
+
+def _may_keep(path: tuple[str, ...]) -> bool:
+    return path[-1] in IMPERSONAL and ".".join(path) not in PERSONAL
 
 
 def initials(name: str) -> str:

@@ -28,6 +28,11 @@ class Mapped:
     settlements: int
 
 
+def check_open(account: Account) -> None:
+    if account.closed_at:
+        raise Refused(f"{account} is closed. Choose another one, or reopen it.", field="account", code="account-closed")
+
+
 def new_rule(
     *,
     entity: Entity,
@@ -43,8 +48,7 @@ def new_rule(
 
     Refused where a rule of the same pattern is in force already: two accounts for one fee on one day are a mistake.
     """
-    if account.closed_at:
-        raise Refused(f"{account} is closed. Choose another one, or reopen it.", field="account", code="account-closed")
+    check_open(account)
     row = FeeRule(
         entity=entity,
         **pattern,

@@ -20,7 +20,7 @@ from apps.settlements import journals
 from apps.settlements.comparison import Comparison
 from apps.settlements.facts import read
 from apps.settlements.models import FeeRule, FeeSignature
-from apps.settlements.operations import PERSON
+from apps.settlements.operations import PERSON, check_open
 from apps.settlements.plans import compare, days_of
 from apps.settlements.resolutions import as_rule, lock_mapping, matched_by, range_of, resolve, rules_of, settle, span_of
 from apps.settlements.rules import FIELDS, Rule, Signature, Span, resolve_spans
@@ -55,8 +55,7 @@ def change(
 ) -> Step:
     """Another account or tax from a day on; None, or a day before the rule begins, takes its whole place."""
     _check_in_force(rule)
-    if account.closed_at:
-        raise Refused(f"{account} is closed. Choose another one, or reopen it.", field="account", code="account-closed")
+    check_open(account)
     if (account.pk, tax_class and tax_class.pk) == (rule.account_id, rule.tax_class_id):
         raise Refused(f"It maps to {account} with this tax already.", field="account", code="same")
     span = span_of(rule.period)
@@ -70,7 +69,7 @@ def change(
 def undo(rule: FeeRule, *, reason: str, actor: User) -> Step:
     """What the rule cut comes back for its days; where it cut nothing, a version without an account takes its place."""
     _check_in_force(rule)
-    before = rule.cuts.select_related("account", "tax_class").first()
+    before = min(rule.cuts.all(), key=lambda cut: cut.pk, default=None)
     if before is None:
         return Step(old=rule, new=_version(rule, NOTHING, None, None, reason, actor), kept=None)
     if before.account.closed_at:

@@ -6,10 +6,10 @@ from datetime import date
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
+from apps.catalog.bulk import undo_mappings
 from apps.catalog.models import RefusedCandidate, SkuMapping
 from apps.catalog.operations import (
     change_mapping,
-    item_of,
     keep_mapping,
     map_sku,
     undo_mapping,
@@ -17,7 +17,10 @@ from apps.catalog.operations import (
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
+from tests.catalog.mappings import item_of
 from tests.factories import ItemFactory, person
+from tests.integrations.threads import in_thread
+from tests.polling import eventually
 
 NOV_1, NOV_10, NOV_20, DEC_1 = date(2026, 11, 1), date(2026, 11, 10), date(2026, 11, 20), date(2026, 12, 1)
 
@@ -202,3 +205,29 @@ def test_of_two_people_at_once_one_maps_and_the_other_hears_of_it(listing, tom, 
         "1x10482",
         "1x10483",
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bulk_undo_looks_once_nobody_else_is_at_the_listing(say, listing, tray, pair, entity, tom):
+    mapping = say(tray, NOV_1)
+    said = []
+
+    def undo() -> None:
+        try:
+            undo_mappings(entity=entity, mappings=[mapping.pk], reason="The wrong file", actor=tom)
+        except Refused as refused:
+            said.append(refused.words)
+
+    with transaction.atomic():
+        say(pair, NOV_10, verb=change_mapping)
+        undoing = in_thread(lambda: transaction.atomic(undo)())
+        eventually(_somebody_waits_for_us, "the undo waits")
+    undoing.join(30)
+    assert said == ["Some of these mappings were changed or undone since."]
+    assert codes(listing, NOV_1, NOV_10) == ["1x10482", "1x10483"]
+
+
+def _somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))")
+        return cursor.fetchone()[0]

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps.catalog.models import SkuMapping
-from apps.catalog.operations import change_mapping, item_of, map_sku, undo_mapping
+from apps.catalog.operations import change_mapping, map_sku, undo_mapping
 from apps.core.errors import Refused
+from tests.catalog.mappings import item_of
 from tests.factories import ItemFactory, ListingFactory
 
 FIRST = date(2026, 11, 1)

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.catalog.models import Listing, RefusedCandidate, SkuMapping
-from apps.catalog.operations import item_of, map_sku
+from apps.catalog.operations import map_sku
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
@@ -20,6 +20,7 @@ from apps.integrations import jobs
 from apps.integrations.models import Command, Job
 from apps.orders.models import Order
 from apps.orders.routing import settle_orders
+from tests.catalog.mappings import item_of
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
 from tests.factories import (

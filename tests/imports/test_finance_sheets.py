@@ -1,6 +1,8 @@
 """Sheets of accounts and GL rules: what finance is shown, what is booked, what goes back; every sheet exported is a no-op."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.core.errors import Refused
 from apps.core.permissions import Role
@@ -83,6 +85,19 @@ def test_a_rule_is_changed_from_a_day_on_and_the_first_version_stays_until_then(
     assert {won.rule.account.code for won in Resolution.objects.filter(signature__amount_description="NewReturnFee")} == {
         "5110"
     }
+
+
+def test_as_many_queries_to_take_back_many_rules_as_one(ours, marta):
+    def asked(count: int, account: str) -> int:
+        rows = [[*NEW_FEE[:2], f"Fee {count} {n}", *NEW_FEE[3:6], account, "No tax"] for n in range(count)]
+        save(bring(ours.entity, marta, xlsx([RULES, *rows]), sheet="gl-rules"), marta)
+        changed = [[*row[:5], "2026-10-01", "5120", "No tax"] for row in rows]
+        row = save(bring(ours.entity, marta, xlsx([RULES, *changed]), sheet="gl-rules"), marta)
+        with CaptureQueriesContext(connection) as queries:
+            assert preview_undo(row).says.startswith(f"{count} rule")
+        return len(queries)
+
+    assert asked(1, "5110") == asked(7, "5110")
 
 
 def test_faults_of_rules_name_what_is_nearest(ours, marta):

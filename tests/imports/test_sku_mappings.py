@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from apps.catalog.models import RefusedCandidate, SkuMapping
-from apps.catalog.operations import change_mapping, item_of
+from apps.catalog.operations import MOST_PARTS, MOST_UNITS, change_mapping
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
@@ -18,6 +18,7 @@ from apps.imports.writing import export
 from apps.integrations.jobs import run_here
 from apps.integrations.models import Command, Job
 from apps.orders.routing import settle_orders
+from tests.catalog.mappings import item_of
 from tests.factories import (
     ConnectionFactory,
     EntityFactory,
@@ -126,6 +127,26 @@ def test_bundles_changes_conflicts_and_faults_are_told_apart(place, tom, mug, tr
     assert item_of(held, SINCE) == [(mug, 1)]
     assert item_of(held, LATER) == [(tray, 1)]
     assert item_of(place.listings.get(sku="SET"), SINCE) == [(mug, 2), (tray, 1)]
+
+
+def test_the_same_bundle_twice_is_one(place, tom, mug, tray):
+    twice = row_of("SET", "10512 + 10511", "1 + 2")
+    row = bring(place.entity, tom, xlsx([HEADER, twice, twice]), sheet="sku-mappings")
+    assert outcomes(row) == {2: "added", 3: "same"}
+
+
+def test_a_bundle_is_as_large_as_a_person_can_make_it_and_no_larger(place, tom):
+    codes = [f"2{number:04}" for number in range(MOST_PARTS + 1)]
+    for code in codes:
+        ItemFactory(entity=place.entity, code=code)
+    rows = [(codes, 1), (codes[1:], 1), (codes[:1], MOST_UNITS + 1), (codes[:1], MOST_UNITS)]
+    content = [row_of(f"S{n}", " + ".join(of), " + ".join([str(units)] * len(of))) for n, (of, units) in enumerate(rows)]
+    row = bring(place.entity, tom, xlsx([HEADER, *content]), sheet="sku-mappings")
+    assert outcomes(row) == {2: "bad", 3: "added", 4: "bad", 5: "added"}
+    assert faults(row) == {
+        2: [[3, f"{MOST_PARTS + 1} items. Expected {MOST_PARTS} at most."]],
+        4: [[4, f"Expected {MOST_UNITS:,} units of an item at most."]],
+    }
 
 
 def test_a_conflict_is_never_picked_but_kept_for_a_person_where_asked(place, tom, mug, tray):

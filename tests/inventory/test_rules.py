@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core.errors import Refused
 from apps.inventory.rules import (
     ERP_HAS_LESS,
     ERP_HAS_MORE,
@@ -16,13 +15,11 @@ from apps.inventory.rules import (
     REPORT_IDENTITIES,
     RESERVED_PARTS,
     Margin,
-    Push,
     Quantities,
     Shown,
     against_erp,
     breaks,
     buckets,
-    check_push,
     drift,
     inbound,
     on_hand,
@@ -125,24 +122,6 @@ def test_pools_are_told_once_whatever_the_order(lines):
 def test_a_schedule_slower_than_an_hour_is_stale_after_two_pulls():
     assert stale_after(timedelta(minutes=15)) == timedelta(hours=2)
     assert stale_after(timedelta(hours=6)) == timedelta(hours=12)
-
-
-def test_one_listing_that_amazon_ships_stops_the_whole_set():
-    check_push([Push("OAK-40", "MFN"), Push("OAK-50", "MFN")])
-    for wrong in ("AFN", "", "DEFAULT"):
-        with pytest.raises(Refused, match="Nothing of the 2 quantities was sent: OAK-60 is not known") as refused:
-            check_push([Push("OAK-40", "MFN"), Push("OAK-60", wrong)])
-        assert refused.value.code == "partition"
-
-
-@given(st.lists(st.builds(Push, st.text(min_size=1, max_size=5), st.sampled_from(["MFN", "AFN", ""]))))
-def test_a_push_goes_only_if_we_ship_all_of_it(planned):
-    try:
-        check_push(planned)
-    except Refused:
-        assert any(push.channel != "MFN" for push in planned)
-    else:
-        assert all(push.channel == "MFN" for push in planned)
 
 
 def test_units_that_moved_are_named_with_where_from_and_to():

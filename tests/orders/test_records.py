@@ -68,6 +68,19 @@ def test_no_buyer_of_an_official_example_stays_in_what_is_kept_raw(examples):
         assert data["orderId"] in kept
 
 
+def test_a_field_that_amazon_adds_later_is_not_kept_wherever_it_stands():
+    data = record(packages=[{"packageStatus": {"status": "DELIVERED", "receivedBy": BUYER}}])
+    data["orderItems"][0]["product"]["engraving"] = {"title": BUYER}
+    data["fulfillment"]["deliveryNote"] = [BUYER]
+    kept = without_personal(data)
+    assert BUYER not in json.dumps(kept)
+    assert kept["orderItems"][0]["product"]["engraving"] == kept["fulfillment"]["deliveryNote"] == NOT_KEPT
+    said, again = said_in(data), said_in(kept)
+    assert (again.lines, again.total, again.ship_by, again.delivered_at) == (
+        said.lines, said.total, said.ship_by, said.delivered_at,
+    )  # fmt: skip
+
+
 def test_every_personal_field_of_the_official_model_is_classed():
     if not MODELS.exists():
         pytest.skip("Amazon's models are not beside this checkout")

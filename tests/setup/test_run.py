@@ -33,8 +33,10 @@ def test_a_taken_port_is_one_sentence_and_nothing_starts(installation):
     assert installation.manage("services", "status")[1].startswith(STOPPED)
 
 
-def test_a_port_that_is_none(installation):
-    assert installation.manage("run", WEB_PORT="http") == (1, "WEB_PORT is http. Expected a number from 1 to 65535.\n")
+@pytest.mark.parametrize("given", ["http", "65535"])
+def test_a_port_that_is_none_or_leaves_none_for_the_stand_in(installation, given):
+    words = f"WEB_PORT is {given}. Expected a number from 1 to 65534: the stand-in for Amazon takes the port after it.\n"
+    assert installation.manage("run", WEB_PORT=given) == (1, words)
 
 
 def test_a_second_run_names_the_first(installation, port):

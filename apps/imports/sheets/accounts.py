@@ -1,6 +1,6 @@
 """Ledger accounts: code, name and kind. Roles come with a chart, and closing has its own screen."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from apps.core.models import Entity, User
 from apps.core.permissions import APPLY_CHART
@@ -33,16 +33,8 @@ def apply(row: Import, good: list[Good], actor: User) -> dict[int, int]:
     return records.apply(Account, row.entity, good, {})
 
 
-def used(ids: Collection[int]) -> dict[int, str]:
-    """What keeps an account from going."""
-    found: dict[int, str] = {}
-    for model, what in BUILT_ON:
-        found |= dict.fromkeys(model.objects.filter(account__in=ids).values_list("account", flat=True), what)
-    return found
-
-
 def undoing(row: Import) -> Undoing:
-    return records.undoing(row, ACCOUNTS, Account, used, "account")
+    return records.undoing(row, ACCOUNTS, Account, BUILT_ON, "account")
 
 
 def undo(row: Import, actor: User) -> None:

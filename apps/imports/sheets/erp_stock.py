@@ -68,7 +68,7 @@ def checks(entity: Entity):
     def check(values: Values, record: Record | None) -> Iterator[Fault]:
         if values["item"] not in codes:
             near = nearest(values["item"], codes) if len(codes) < 1000 else ""
-            yield Fault(f"Not an item here.{f' Nearest: {near}.' if near else ''}", "item")
+            yield Fault(f"Not an item here.{near}", "item")
         if values["as_of"] > now:
             yield Fault("In the future. Expected when the ERP counted it.", "as_of")
         elif record and values["as_of"] < record["as_of"]:

@@ -111,13 +111,13 @@ def checks(entity: Entity):
     def check(values: Values, record: Record | None) -> Iterator[Fault]:
         moves = record is None or (record["account"], record["tax"]) != (values["account"], values["tax"])
         if values["account"] not in accounts:
-            near = nearest(values["account"], accounts)
-            yield Fault(f"Not an account here.{f' Nearest: {accounts[near]}.' if near else ''}", "account")
+            near = nearest(values["account"], accounts, accounts.__getitem__)
+            yield Fault(f"Not an account here.{near}", "account")
         elif moves and values["account"] not in postable:
             yield Fault(f"{accounts[values['account']]} takes no fees: it is closed, or the builder's own.", "account")
         if values["tax"] and values["tax"] not in classes:
             near = nearest(values["tax"], classes)
-            yield Fault(f"Not a tax class here. Expected one, or “{NO_TAX}”.{f' Nearest: {near}.' if near else ''}", "tax")
+            yield Fault(f"Not a tax class here. Expected one, or “{NO_TAX}”.{near}", "tax")
         if record is None and values["since"] is None:
             yield Fault("Empty. Expected the first day of a new rule.", "since")
         elif record is None or moves:
@@ -246,7 +246,8 @@ def _plan(
 
 def _steps_back(row: Import, actor: User) -> list[Step]:
     made = list(ImportRow.objects.filter(of=row).exclude(record=None).values_list("record", flat=True))
-    rules = FeeRule.objects.filter(pk__in=made).select_related("entity", "account", "tax_class").order_by("pk")
+    made_now = FeeRule.objects.filter(pk__in=made).select_related("entity", "account", "tax_class").order_by("pk")
+    rules = made_now.prefetch_related("cuts__account", "cuts__tax_class")
     built_upon = [rule for rule in rules if rule.period.isempty or rule.cut_by_id or rule.source != PERSON]
     if built_upon:
         names = ", ".join(str(rule) for rule in built_upon[:NAMED])

@@ -52,16 +52,8 @@ def apply(row: Import, good: list[Good], actor: User) -> dict[int, int]:
     return records.apply(Item, row.entity, good, DEFAULTS)
 
 
-def used(ids: list[int]) -> dict[int, str]:
-    """What keeps an item from going."""
-    found: dict[int, str] = {}
-    for model, what in BUILT_ON:
-        found |= dict.fromkeys(model.objects.filter(item__in=ids).values_list("item", flat=True), what)
-    return found
-
-
 def undoing(row: Import) -> Undoing:
-    return records.undoing(row, ITEMS, Item, used, "item")
+    return records.undoing(row, ITEMS, Item, BUILT_ON, "item")
 
 
 def undo(row: Import, actor: User) -> None:

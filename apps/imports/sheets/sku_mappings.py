@@ -70,9 +70,7 @@ class Marketplace(Choice):
         try:
             return super().read(value, known)
         except Fault as fault:
-            near = nearest(str(value), self.words)
-            words = f"Expected a marketplace, as United Kingdom.{f' Nearest: {near}.' if near else ''}"
-            raise Fault(words) from fault
+            raise Fault(f"Expected a marketplace, as United Kingdom.{nearest(str(value), self.words)}") from fault
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
         return NAMES.get(value, value)
@@ -141,13 +139,11 @@ def checks(entity: Entity):
     def near(code: str) -> str:
         nonlocal compared
         compared += 1
-        found = nearest(code, items) if compared <= MOST_NEAREST else ""
-        return f" Nearest: {items[found]}." if found else ""
+        return nearest(code, items, items.__getitem__) if compared <= MOST_NEAREST else ""
 
     def check(values: Values, record: Record | None) -> Iterator[Fault]:
         if values["connection"] not in connections:
-            close = nearest(values["connection"], connections)
-            yield Fault(f"No connection has this name.{f' Nearest: {close}.' if close else ''}", "connection")
+            yield Fault(f"No connection has this name.{nearest(values['connection'], connections)}", "connection")
         codes, units = values["item"], values["units"]
         if len(codes) != len(units):
             yield Fault(f"{len(codes)} items, but {len(units)} figures. Expected one for each item, as 2 + 1.", "units")

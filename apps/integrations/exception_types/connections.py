@@ -10,7 +10,7 @@ from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, regist
 from apps.integrations import runs
 from apps.integrations.exception_types.acting import check, fetch_again, replace_credentials
 from apps.integrations.exception_types.feeds import told
-from apps.integrations.feeds import FEEDS
+from apps.integrations.feeds import title_of
 from apps.integrations.models import CallFault, Connection, Source, SyncRun, Verdict
 from apps.integrations.rules import THROTTLED
 from apps.integrations.words import instant
@@ -83,7 +83,7 @@ def _used_up(run: SyncRun, throttled: bool) -> bool:
 
 
 def _titles(sources) -> list[str]:
-    return sorted(FEEDS[source.feed].title if source.feed in FEEDS else source.feed for source in sources)
+    return sorted(map(title_of, sources))
 
 
 def connection_of(case: Case) -> Connection:

@@ -12,7 +12,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
 from apps.integrations import rules, runs
 from apps.integrations.exception_types.acting import check, fetch_again
-from apps.integrations.feeds import FEEDS, expected_by
+from apps.integrations.feeds import FEEDS, expected_by, title_of
 from apps.integrations.models import Connection, Source, SyncRun
 from apps.integrations.words import instant, span
 
@@ -79,7 +79,7 @@ def _facts(source: Source) -> dict[str, Any]:
     return {
         "source": source.pk,
         "feed": source.feed,
-        "title": FEEDS[source.feed].title,
+        "title": title_of(source),
         "connection": source.connection.name,
         "connection_id": source.connection_id,
     }

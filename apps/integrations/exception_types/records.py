@@ -16,8 +16,9 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
 from apps.integrations import runs
 from apps.integrations.exception_types.acting import fetch_again
-from apps.integrations.feeds import FEEDS
-from apps.integrations.models import Source, UnreadableRecord
+from apps.integrations.exception_types.feeds import source_of
+from apps.integrations.feeds import title_of
+from apps.integrations.models import UnreadableRecord
 from apps.integrations.words import instant
 
 PERSONAL = re.compile(
@@ -39,12 +40,11 @@ def unreadable_records(scope: Scope) -> Iterator[Finding]:
 
 def _facts(record: UnreadableRecord) -> dict[str, Any]:
     """Nothing that each pull moves: the same record come again changes no case."""
-    feed = FEEDS.get(record.source.feed)
     return {
         "key": record.key,
         "words": record.words,
         "source": record.source_id,
-        "title": feed.title if feed else record.source.feed,
+        "title": title_of(record.source),
         "connection": record.source.connection.name,
         "connection_id": record.source.connection_id,
         "first": instant(record.first_seen_at),
@@ -100,10 +100,6 @@ def _record(case: Case) -> UnreadableRecord:
     return UnreadableRecord.objects.select_related("source__connection__entity").get(pk=int(case.subject))
 
 
-def _source(case: Case) -> list[Source]:
-    return list(Source.objects.filter(pk=case.facts["source"]).select_related("connection__entity"))
-
-
 PROCESS_AGAIN = Action(
     name="process-again",
     label="Process again",
@@ -126,7 +122,7 @@ UNREADABLE = register(
         detect=unreadable_records,
         headline=lambda case: f"{case.facts['key']} of {case.facts['title']} cannot be read: {case.facts['words']}",
         panel="cases/record.html",
-        actions=(fetch_again(_source), PROCESS_AGAIN),
+        actions=(fetch_again(source_of), PROCESS_AGAIN),
         recommends=recommend,
         runbook=Runbook(
             impact="This one record is not taken. It is kept as it came, and the others of its page went through.",

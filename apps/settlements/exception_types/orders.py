@@ -23,7 +23,8 @@ UNKNOWN = """
         FROM integrations_source source JOIN integrations_connection place ON place.id = source.connection_id
         WHERE source.feed = %(feed)s AND source.proven_at IS NOT NULL AND place.entity_id = %(entity)s
     )
-    SELECT settlement.settlement_id, settlement.currency, count(*), (array_agg(settled.order_id ORDER BY settled.order_id))[:25],
+    SELECT settlement.settlement_id, settlement.currency, count(*),
+           (array_agg(settled.order_id ORDER BY settled.order_id))[1:%(named)s],
            sum(money.lines)::bigint, sum(money.amount), min(money.first)
     FROM began
     JOIN settlements_settlement settlement ON settlement.connection_id = began.connection_id
@@ -48,6 +49,7 @@ def unknown_orders(scope: Scope) -> Iterator[Finding]:
         "feed": FEED,
         "entity": scope.entity.pk,
         "settles_within": SETTLES_WITHIN,
+        "named": ORDERS_NAMED,
         "subjects": None if scope.subjects is None else sorted(scope.subjects),
     }
     with connection.cursor() as cursor:
@@ -61,7 +63,7 @@ def unknown_orders(scope: Scope) -> Iterator[Finding]:
                 facts={
                     "settlement_id": settlement,
                     "count": orders,
-                    "orders": named[:ORDERS_NAMED],
+                    "orders": named,
                     "first": first.date().isoformat(),
                     "amount": plain(amount, currency),
                 },
