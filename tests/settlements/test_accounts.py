@@ -18,11 +18,11 @@ from apps.ledger.models import Account, Journal, JournalLine
 from apps.settlements import operations
 from apps.settlements.accounts import close_account, move_rules, reopen_account, waiting_on, why_not_closed
 from apps.settlements.approval import approve
-from apps.settlements.charts import apply_chart, preview
+from apps.settlements.charts import preview
 from apps.settlements.exception_types.accounts import MOVE_RULES, REOPEN
 from apps.settlements.exports import export
 from apps.settlements.models import FeeRule
-from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.factories import ConnectionFactory, person
 from tests.settlements.files import File
 from tests.settlements.take import take
 
@@ -32,14 +32,7 @@ CODE = "ledger.account-missing"
 
 
 @pytest.fixture
-def entity():
-    return EntityFactory()
-
-
-@pytest.fixture
-def priya(entity):
-    priya = person(Role.FINANCE, entity, name="Priya Nair")
-    apply_chart(chart="uk", entity=entity, actor=priya)
+def priya(entity, priya):
     take(ConnectionFactory(entity=entity), File())
     return priya
 

@@ -11,7 +11,7 @@ from apps.settlements import care, operations
 from apps.settlements.charts import apply_chart
 from apps.settlements.models import FeeRule, FeeSignature
 from apps.settlements.suggestions import suggest
-from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.factories import ConnectionFactory, person
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take
 
@@ -19,23 +19,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 FIRST = date(2026, 8, 1)
 OLD, NEW = "PrepServiceFee", "WarehousePrepCharge"
-
-
-@pytest.fixture
-def entity():
-    return EntityFactory()
-
-
-@pytest.fixture
-def priya(entity):
-    priya = person(Role.FINANCE, entity, name="Priya Nair")
-    apply_chart(chart="uk", entity=entity, actor=priya)
-    return priya
-
-
-@pytest.fixture
-def place(entity, priya):
-    return ConnectionFactory(entity=entity)
 
 
 def fee(name: str, amount: str, day: date) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import AuditEntry, Entity
+from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.exceptions.models import Case, State
 from apps.exceptions.operations import PlanChanged, find_action, perform, plan
@@ -19,9 +19,8 @@ from apps.ledger.models import Account, Journal, PeriodLock
 from apps.ledger.periods import locked_months
 from apps.settlements import closing, waiting
 from apps.settlements.approval import approve
-from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
-from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.factories import EntityFactory, person
 from tests.settlements.files import SALE, File, line
 from tests.settlements.take import take
 
@@ -34,25 +33,8 @@ IN_OCTOBER = {"start": "10.10.2026 00:00:00 UTC", "end": "24.10.2026 12:00:00 UT
 
 
 @pytest.fixture
-def entity() -> Entity:
-    return EntityFactory(name="Brackenfold Home Ltd")
-
-
-@pytest.fixture
-def priya(entity):
-    priya = person(Role.FINANCE, entity, name="Priya Nair")
-    apply_chart(chart="uk", entity=entity, actor=priya)
-    return priya
-
-
-@pytest.fixture
 def marta(entity):
     return person(Role.FINANCE, entity, name="Marta Lis")
-
-
-@pytest.fixture
-def place(entity, priya):
-    return ConnectionFactory(entity=entity, name="amazon.co.uk")
 
 
 def lock(entity, month, actor) -> PeriodLock:

@@ -16,7 +16,6 @@ from apps.exceptions.sweep import sweep_entity
 from apps.integrations.models import StoredFile
 from apps.ledger.models import Account, Journal, JournalLine, TaxClass, TaxCode, TaxRule
 from apps.settlements import journals
-from apps.settlements.charts import apply_chart
 from apps.settlements.exception_types.choose_tax_code import CHOOSE_TAX_CODE
 from apps.settlements.exception_types.map_fee import MAP_FEE
 from apps.settlements.models import (
@@ -39,19 +38,6 @@ END = datetime(2026, 11, 7, tzinfo=UTC)
 RETURN_FEE = ("Amazon.co.uk", "Refund", "ItemFees", "FBACustomerReturnPerUnitFee", "none")
 SALE = ("Amazon.co.uk", "Order", "ItemPrice", "Principal", "seller")
 FULFILMENT = ("Amazon.co.uk", "Order", "ItemFees", "FBAPerUnitFulfillmentFee", "none")
-
-
-@pytest.fixture
-def entity():
-    return EntityFactory()
-
-
-@pytest.fixture
-def priya(entity):
-    """Finance, and the chart is hers."""
-    priya = person(Role.FINANCE, entity, name="Priya Nair")
-    apply_chart(chart="uk", entity=entity, actor=priya)
-    return priya
 
 
 def settle(entity, settlement_id: str, cells: list[tuple], *, currency="GBP", end=END) -> SettlementVersion:

@@ -17,7 +17,7 @@ from apps.exceptions.sweep import sweep_entity
 from apps.ledger.models import Account, Journal, JournalLine, TaxClass
 from apps.settlements import operations
 from apps.settlements.approval import approve
-from apps.settlements.charts import apply_chart, preview
+from apps.settlements.charts import preview
 from apps.settlements.exports import export
 from apps.settlements.models import FeeRule, FeeSignature
 from apps.settlements.resolutions import resolve
@@ -36,14 +36,7 @@ PATTERN = {"marketplace": "", "transaction_type": "Order", "treatment": "", **FE
 
 
 @pytest.fixture
-def entity():
-    return EntityFactory()
-
-
-@pytest.fixture
-def priya(entity):
-    priya = person(Role.FINANCE, entity, name="Priya Nair")
-    apply_chart(chart="uk", entity=entity, actor=priya)
+def priya(entity, priya):
     take(
         ConnectionFactory(entity=entity), File(lines=(*SALE, line("-6.00", **FEE), line("-2.00", **FEE, **IN_NOVEMBER)))
     )
