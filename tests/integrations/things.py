@@ -58,6 +58,7 @@ class Outside:
         self.faults: list[ConnectorError | Exception | None] = []
         self.documents: list[Path] = []
         self.asked: list[int] = []
+        self.proves = True  # whether its last page says up to when it has told everything
         self.before_page: Callable[[int], None] = lambda number: None
 
     def __call__(self, connection: Connection) -> "Outside":
@@ -78,7 +79,7 @@ class Outside:
                 records=[Record.of(key, {"text": text}) for key, text in self.pages[number].items()],
                 documents=[Document(key=path.name, name=path.name, path=path) for path in self.documents],
                 cursor={"page": 0 if last else number + 1},
-                asked_at=begun if last else None,
+                asked_at=begun if last and self.proves else None,
             )
 
     def _answer(self) -> None:
