@@ -37,9 +37,10 @@ DROP_FOUND = "DROP TABLE sweep_found"
 WITHIN = """
     c.type = %(type)s AND c.entity_id = %(entity)s AND (%(subjects)s::text[] IS NULL OR c.subject = ANY(%(subjects)s))
 """
-LIVE_CASES = f"""
+# What a sweep may write to: live cases, and those that were dismissed while their cause lasts.
+KNOWN_CASES = f"""
     SELECT c.subject, c.id, c.state, c.opened_at, c.lines, c.stake, c.currency FROM exceptions_case c
-    WHERE {WITHIN} AND c.state IN {ALIVE}
+    WHERE {WITHIN} AND (c.state IN {ALIVE} OR c.state = 'dismissed' AND NOT c.ending ? 'gone_at')
 """
 
 INTO_AUDIT = "INSERT INTO core_auditentry (actor_id, actor_name, entity_id, verb, subject, before, after, reason)"

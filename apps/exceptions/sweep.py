@@ -98,10 +98,12 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
             "entity": scope.entity.pk,
             "subjects": None if scope.subjects is None else sorted(scope.subjects),
         }
-        cursor.execute(statements.LIVE_CASES, here)
-        live = {subject: Live(*figures) for subject, *figures in cursor.fetchall()}
-        cursor.execute(statements.CREATE_FOUND)
-        found = _stage(cursor, kind, scope, live, now)
+        cursor.execute(statements.KNOWN_CASES, here)
+        known = [(subject, Live(*figures)) for subject, *figures in cursor.fetchall()]
+        live = {subject: case for subject, case in known if case.state != State.DISMISSED}
+        found = _stage(cursor, kind, scope, live, now, always=bool(known))
+        if not (found or known):  # as with most types in most companies
+            return Swept()
         doubts = _doubts(kind, scope.entity)
         gone = [case for subject, case in live.items() if subject not in found and not _doubted(subject, doubts)]
         values = here | {
@@ -151,19 +153,28 @@ def sweep_entity(entity: Entity) -> dict[str, Swept]:
     return swept
 
 
-def _stage(cursor, kind: ExceptionType, scope: Scope, live: dict[str, Live], now: datetime) -> set[str]:
-    """Put the findings, each with its worth, deadline and score, into the temporary table; their subjects."""
-    rates = rates_of(scope.entity)
-    zone = ZoneInfo(scope.entity.zone)
+def _stage(
+    cursor, kind: ExceptionType, scope: Scope, live: dict[str, Live], now: datetime, *, always: bool
+) -> set[str]:
+    """Put the findings, each with its worth, deadline and score, into a temporary table; their subjects.
+
+    Without findings there is a table only if `always`.
+    """
     found: set[str] = set()
     try:
         findings = _within(scope, kind.detect(scope))
         # A detector may read from the same connection between two batches, but not while COPY holds it.
-        while batch := list(islice(findings, BATCH)):
+        batch = list(islice(findings, BATCH))
+        if not (batch or always):
+            return found
+        cursor.execute(statements.CREATE_FOUND)
+        rates, zone = rates_of(scope.entity), ZoneInfo(scope.entity.zone)
+        while batch:
             with cursor.copy(statements.COPY_FOUND) as copy:
                 for finding in batch:
                     copy.write_row(_row(kind, finding, live.get(finding.subject), now, rates, zone))
             found.update(finding.subject for finding in batch)
+            batch = list(islice(findings, BATCH))
     except Exception as error:  # detectors are many and written by others: whatever one raises is its failure
         raise DetectorFailed(kind) from error
     if len(found) >= ANALYZE_FROM:
