@@ -12,6 +12,9 @@ BROKER_DATABASE = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removepre
 REDIS_URL = re.sub(r"(?<=[/=])\d+$", str(BROKER_DATABASE), real.REDIS_URL)
 CELERY_BROKER_URL = real.broker_url(REDIS_URL)
 
+for database in DATABASES.values():  # noqa: F405
+    database.setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"  # no test outlives its server
+
 FILES = tempfile.TemporaryDirectory(prefix="opsconsole-tests-")  # removed when this process ends
 MEDIA_ROOT = FILES.name
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
