@@ -35,6 +35,11 @@ FORGOTTEN_AFTER = timedelta(seconds=15)
 LOOK_EVERY = 0.5  # seconds between looks at a job that a worker runs
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STUCK, JobState.STOPPED)
 
+HOLD = """
+    UPDATE integrations_job SET lease_until = statement_timestamp() + %(lease)s
+    WHERE id = %(job)s AND state = %(running)s AND runner = %(runner)s
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -165,8 +170,10 @@ def hold(job: Job) -> None:
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("hold() guards a transaction, and there is none")
-    if not held_by(job).update(lease_until=Now() + LEASE):
-        raise LeaseLost(str(job))
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD, {"job": job.pk, "runner": job.runner, "running": JobState.RUNNING, "lease": LEASE})
+        if not cursor.rowcount:
+            raise LeaseLost(str(job))
 
 
 def requeue_expired() -> None:

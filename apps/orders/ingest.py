@@ -21,9 +21,6 @@ from apps.orders.records import OrderSaid, Unread, content_of, read
 from apps.orders.routing import RELEASED, first_routes, release, settle_orders, take_turn
 from apps.orders.rules import Routing
 
-Known = dict[str, tuple[str, datetime]]
-"""Order id -> hash of its newest record, and when the channel changed it."""
-
 UNROUTED = Routing(Route.PENDING)
 
 
@@ -38,30 +35,37 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
         except Unread as fault:
             raw = without_personal(record.data)
             stored.unreadable.append(Unreadable(key=record.key, raw=raw, words=fault.words))
+    contents = [content_of(order) for order in said]
     take_turn(place.entity)
-    newest = _known(place, said)
-    known, fresh = set(newest), {}
-    for order in said:
-        content = content_of(order)
-        before, changed_at = newest.get(order.order_id, ("", order.changed_at))
-        if content == before or order.changed_at < changed_at:
-            stored.unchanged += 1
-            continue
-        if order.order_id in newest:
+    news = _news(place, said, contents)
+    stored.unchanged += len(said) - len(news)
+    known: set[str] = set()
+    fresh: dict[str, tuple[OrderSaid, str]] = {}
+    for number, changed_at in news:
+        order, content = said[number], contents[number]
+        before, its_content = fresh.get(order.order_id, (None, ""))
+        newest_at = before.changed_at if before else changed_at
+        if newest_at is None:
+            stored.added += 1
+        elif content != its_content and order.changed_at >= newest_at:
             stored.changed += 1
         else:
-            stored.added += 1
-        newest[order.order_id] = (content, order.changed_at)
+            stored.unchanged += 1
+            continue
+        if changed_at is not None:
+            known.add(order.order_id)
         fresh[order.order_id] = (order, content)
     if fresh:
         _write(place, fresh, known)
     return stored
 
 
-def _known(place: Connection, said: Sequence[OrderSaid]) -> Known:
+def _news(place: Connection, said: Sequence[OrderSaid], contents: Sequence[str]) -> list[tuple[int, datetime | None]]:
+    """The places of what we do not have, each with when the order changed that we do have."""
+    asked = {"connection": place.pk, "orders": [order.order_id for order in said], "contents": contents}
     with database.cursor() as cursor:
-        cursor.execute(statements.KNOWN, {"connection": place.pk, "orders": [order.order_id for order in said]})
-        return {order: (content, changed_at) for order, content, changed_at in cursor.fetchall()}
+        cursor.execute(statements.NEWS, asked)
+        return [(number - 1, changed_at) for number, changed_at in cursor.fetchall()]
 
 
 def _write(place: Connection, fresh: dict[str, tuple[OrderSaid, str]], known: set[str]) -> None:

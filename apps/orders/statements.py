@@ -106,14 +106,17 @@ WAITING = f"""
     ORDER BY currency
 """
 
-# One look into the index for each, whatever the planner believes of the table.
-KNOWN = """
-    SELECT known.order_id, known.content, known.changed_at
-    FROM unnest(%(orders)s::text[]) asked (order_id)
-    CROSS JOIN LATERAL (
-        SELECT o.order_id, o.content, o.changed_at FROM orders_order o
-        WHERE o.connection_id = %(connection)s AND o.order_id = asked.order_id
-        LIMIT 1) known
+# The places of the records that differ from what we have, and when that changed. One look into the index for each,
+# whatever the planner believes of the table.
+NEWS = """
+    SELECT said.place, known.changed_at
+    FROM unnest(%(orders)s::text[], %(contents)s::text[]) WITH ORDINALITY said (order_id, content, place)
+    LEFT JOIN LATERAL (
+        SELECT o.content, o.changed_at FROM orders_order o
+        WHERE o.connection_id = %(connection)s AND o.order_id = said.order_id
+        LIMIT 1) known ON true
+    WHERE known.content IS DISTINCT FROM said.content
+    ORDER BY said.place
 """
 
 # Of lines that are not stored yet, the places of those whose SKU has no item on the day of their purchase.
