@@ -197,6 +197,11 @@ class OrderSaid(Struct, frozen=True, kw_only=True, gc=False):
     buyer: BuyerSaid | None
 
 
+def as_json(rows: list[dict[str, Any]]) -> str:
+    """Rows for a statement, as one text: both sides read and write a page of it several times faster than as arrays."""
+    return msgspec.json.encode(rows).decode()
+
+
 def content_of(order: OrderSaid) -> str:
     """The hash of all that is kept of the record: the same until something changes that we keep."""
     return hashlib.sha256(msgspec.json.encode(order)).hexdigest()

@@ -24,7 +24,7 @@ from apps.integrations.leases import Progress
 from apps.integrations.models import Job
 from apps.orders import statements
 from apps.orders.models import Route
-from apps.orders.records import OrderSaid
+from apps.orders.records import OrderSaid, as_json
 from apps.orders.rules import MFN, Routing, decide
 
 RELEASE = "orders.release"
@@ -106,15 +106,15 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
 
 def first_routes(entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[Key, int]) -> dict[str, Routing]:
     """Where orders go that were never seen before, by order id. Their commands are written by `release`, once they are."""
-    lines = [(order, line) for order in orders for line in order.lines if line.quantity > 0]
-    asked = {
-        "entity": entity.pk,
-        "listings": [listings[order.marketplace, line.sku] for order, line in lines],
-        "purchased": [order.purchased_at for order, _ in lines],
-    }
+    lines = [
+        {"order_id": order.order_id, "listing_id": listings[order.marketplace, line.sku], "purchased_at": order.purchased_at}
+        for order in orders
+        for line in order.lines
+        if line.quantity > 0
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(statements.NOT_MAPPED, asked)
-        unmapped = {lines[place - 1][0].order_id for (place,) in cursor.fetchall()}
+        cursor.execute(statements.NOT_MAPPED, {"entity": entity.pk, "lines": as_json(lines)})
+        unmapped = {order_id for (order_id,) in cursor.fetchall()}
     return {
         order.order_id: decide(
             on_amazon=order.on_amazon,

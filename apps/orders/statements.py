@@ -110,7 +110,7 @@ WAITING = f"""
 # whatever the planner believes of the table.
 NEWS = """
     SELECT said.place, known.changed_at
-    FROM unnest(%(orders)s::text[], %(contents)s::text[]) WITH ORDINALITY said (order_id, content, place)
+    FROM json_to_recordset(%(said)s::json) said (place int, order_id text, content text)
     LEFT JOIN LATERAL (
         SELECT o.content, o.changed_at FROM orders_order o
         WHERE o.connection_id = %(connection)s AND o.order_id = said.order_id
@@ -119,10 +119,10 @@ NEWS = """
     ORDER BY said.place
 """
 
-# Of lines that are not stored yet, the places of those whose SKU has no item on the day of their purchase.
+# Of lines that are not stored yet, the orders of those whose SKU has no item on the day of their purchase.
 NOT_MAPPED = f"""
-    SELECT item.place
-    FROM unnest(%(listings)s::bigint[], %(purchased)s::timestamptz[]) WITH ORDINALITY item (listing_id, purchased_at, place)
+    SELECT item.order_id
+    FROM json_to_recordset(%(lines)s::json) item (order_id text, listing_id bigint, purchased_at timestamptz)
     CROSS JOIN LATERAL (SELECT item.purchased_at) o
     CROSS JOIN (SELECT zone FROM core_entity WHERE id = %(entity)s) entity
     WHERE {UNMAPPED}
