@@ -4,13 +4,15 @@ Who settles orders of a company takes turns with everybody else who does: `take_
 mapping that is being released therefore never miss each other, and nothing is released twice.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connection, transaction
+from msgspec import Struct
 
 from apps.catalog.listings import Key
 from apps.catalog.models import Listing
@@ -88,15 +90,12 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
     moves = [(fact, now) for fact, now in decided if (now.route, list(now.holds)) != (fact.was, fact.holds)]
     if not moves:
         return Settled(held=held)
+    alike: dict[Routing, list[int]] = defaultdict(list)
+    for fact, now in moves:
+        alike[now].append(fact.order)
+    rows = [{"route": now.route, "holds": now.holds, "orders": ids} for now, ids in alike.items()]
     with prepared() as cursor:
-        cursor.execute(
-            statements.ROUTE,
-            {
-                "orders": [fact.order for fact, _ in moves],
-                "routes": [now.route for _, now in moves],
-                "holds": [",".join(now.holds) for _, now in moves],
-            },
-        )
+        cursor.execute(statements.ROUTE, {"decided": as_json(rows)})
         back = [f"{fact.was}:{fact.order}" for fact, now in moves if fact.was in RELEASED and now.route == Route.ENDED]
         if back:
             cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": back})
@@ -131,11 +130,11 @@ def release(cursor: PreparedCursor, orders: Sequence[int]) -> list[str]:
     """Write the commands of orders that were routed to the warehouse or the ERP: the targets of those written now."""
     if not orders:
         return []
-    cursor.execute(statements.COMMAND, {"orders": orders})
+    cursor.execute(statements.COMMAND, {"orders": _array(orders)})
     return [target for (target,) in cursor.fetchall()]
 
 
-class Fact(NamedTuple):
+class Fact(Struct, gc=False):
     """What decides where an order goes, and what it is worth. `ordered`, `unshipped`: it has units at all, and left to ship."""
 
     order: int
@@ -167,8 +166,13 @@ class Fact(NamedTuple):
 
 def facts_of(entity: Entity, orders: Collection[int]) -> list[Fact]:
     with prepared() as cursor:
-        cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": list(orders)})
+        cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": _array(orders)})
         return [Fact(*row) for row in cursor.fetchall()]
+
+
+def _array(ids: Iterable[int]) -> str:
+    """As PostgreSQL writes it: of thousands, several times faster than one after the other through the driver."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def _waiting_orders(entity: Entity, listings: Collection[int]) -> list[int]:

@@ -26,7 +26,7 @@ FACTS = f"""
                coalesce(bool_or(item.quantity > 0), false) AS ordered,
                coalesce(bool_or(item.quantity > item.shipped), false) AS unshipped
         FROM orders_orderitem item WHERE item.order_id = o.id) lines
-    WHERE (o.entity_id = %(entity)s) IS TRUE AND o.id = ANY(%(orders)s)
+    WHERE (o.entity_id = %(entity)s) IS TRUE AND o.id = ANY(%(orders)s::bigint[])
     ORDER BY o.id
 """
 
@@ -40,11 +40,11 @@ WAITING_ORDERS = """
 
 ROUTE = """
     UPDATE orders_order o
-    SET route = decided.route, holds = string_to_array(decided.holds, ',')::varchar[],
+    SET route = decided.route, holds = decided.holds,
         released_at = CASE WHEN decided.route IN ('ship', 'record')
                            THEN coalesce(o.released_at, statement_timestamp()) ELSE o.released_at END
-    FROM unnest(%(orders)s::bigint[], %(routes)s::text[], %(holds)s::text[]) decided (id, route, holds)
-    WHERE o.id = decided.id
+    FROM json_to_recordset(%(decided)s::json) decided (route text, holds varchar[], orders bigint[])
+    WHERE o.id = ANY(decided.orders)
 """
 
 # The lines are looked up order by order, so that an import into tables without statistics reads no table whole.
@@ -66,7 +66,7 @@ COMMAND = f"""
         JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
         JOIN catalog_item goods ON goods.id = part.item_id
         WHERE item.order_id = o.id AND {UNITS} > 0) sends
-    WHERE o.id = ANY(%(orders)s) AND sends.lines IS NOT NULL
+    WHERE o.id = ANY(%(orders)s::bigint[]) AND sends.lines IS NOT NULL
     ORDER BY o.id
     ON CONFLICT (entity_id, key) DO UPDATE SET state = 'waiting', words = '', payload = excluded.payload
     WHERE known.state = 'cancelled'
