@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -42,7 +43,19 @@ def fresh() -> Iterator[Mapping[str, str]]:
             subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=environment, check=True)
             yield environment
         finally:
+            _wait_for_the_others(server)
             server.execute(drop)
+
+
+def _wait_for_the_others(server: psycopg.Connection) -> None:
+    """The server needs a moment to see that the measured processes are gone, and their sessions are not ours to end."""
+    for _ in range(100):
+        found = server.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'", [NAME]
+        )
+        if found.fetchone() == (0,):
+            return
+        time.sleep(0.1)
 
 
 def _require_durability(url: str) -> None:

@@ -30,7 +30,7 @@ from apps.orders.records import OrderSaid, as_json
 from apps.orders.rules import MFN, Routing, decide
 
 RELEASE = "orders.release"
-BATCH = 2000
+BATCH = 2_500  # orders: about a tenth of a second
 RELEASED = (Route.SHIP, Route.RECORD)
 
 
@@ -99,8 +99,8 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
         back = [f"{fact.was}:{fact.order}" for fact, now in moves if fact.was in RELEASED and now.route == Route.ENDED]
         if back:
             cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": back})
-        targets = release(cursor, [fact.order for fact, now in moves if now.route in RELEASED])
-    return Settled(released=targets.count("warehouse"), recorded=targets.count("erp"), held=held)
+        written = release(cursor, [fact.order for fact, now in moves if now.route in RELEASED])
+    return Settled(released=written.get("warehouse", 0), recorded=written.get("erp", 0), held=held)
 
 
 def first_routes(entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[Key, int]) -> dict[str, Routing]:
@@ -126,12 +126,12 @@ def first_routes(entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[
     }
 
 
-def release(cursor: PreparedCursor, orders: Sequence[int]) -> list[str]:
-    """Write the commands of orders that were routed to the warehouse or the ERP: the targets of those written now."""
+def release(cursor: PreparedCursor, orders: Sequence[int]) -> dict[str, int]:
+    """Write the commands of orders that were routed to the warehouse or the ERP: how many were written now, by target."""
     if not orders:
-        return []
+        return {}
     cursor.execute(statements.COMMAND, {"orders": _array(orders)})
-    return [target for (target,) in cursor.fetchall()]
+    return dict(cursor.fetchall())
 
 
 class Fact(Struct, gc=False):

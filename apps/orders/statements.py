@@ -50,27 +50,30 @@ ROUTE = """
 # The lines are looked up order by order, so that an import into tables without statistics reads no table whole.
 # A command that was cancelled before it left comes to life again with its order; any other is written once, ever.
 COMMAND = f"""
-    INSERT INTO integrations_command AS known (entity_id, target, kind, key, subject, payload, state, words)
-    SELECT o.entity_id, goes.target, goes.kind, o.route || ':' || o.id, 'order:' || o.id,
-           jsonb_build_object('order', o.order_id, 'marketplace', o.marketplace, 'lines', sends.lines), 'waiting', ''
-    FROM orders_order o
-    JOIN core_entity entity ON entity.id = o.entity_id
-    JOIN (VALUES ('ship', 'warehouse', 'ship-order'), ('record', 'erp', 'record-sale')) goes (route, target, kind)
-        ON goes.route = o.route
-    CROSS JOIN LATERAL (
-        SELECT jsonb_agg(
-                   jsonb_build_object('line', item.item_id, 'item', goods.code, 'quantity', part.quantity * {UNITS})
-                   ORDER BY item.id, goods.code) AS lines
-        FROM orders_orderitem item
-        JOIN catalog_skumapping mapping ON {IN_FORCE}
-        JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
-        JOIN catalog_item goods ON goods.id = part.item_id
-        WHERE item.order_id = o.id AND {UNITS} > 0) sends
-    WHERE o.id = ANY(%(orders)s::bigint[]) AND sends.lines IS NOT NULL
-    ORDER BY o.id
-    ON CONFLICT (entity_id, key) DO UPDATE SET state = 'waiting', words = '', payload = excluded.payload
-    WHERE known.state = 'cancelled'
-    RETURNING target
+    WITH written AS (
+        INSERT INTO integrations_command AS known (entity_id, target, kind, key, subject, payload, state, words)
+        SELECT o.entity_id, goes.target, goes.kind, o.route || ':' || o.id, 'order:' || o.id,
+               jsonb_build_object('order', o.order_id, 'marketplace', o.marketplace, 'lines', sends.lines), 'waiting', ''
+        FROM orders_order o
+        JOIN core_entity entity ON entity.id = o.entity_id
+        JOIN (VALUES ('ship', 'warehouse', 'ship-order'), ('record', 'erp', 'record-sale')) goes (route, target, kind)
+            ON goes.route = o.route
+        CROSS JOIN LATERAL (
+            SELECT jsonb_agg(
+                       jsonb_build_object('line', item.item_id, 'item', goods.code, 'quantity', part.quantity * {UNITS})
+                       ORDER BY item.id, goods.code) AS lines
+            FROM orders_orderitem item
+            JOIN catalog_skumapping mapping ON {IN_FORCE}
+            JOIN catalog_mappingpart part ON part.mapping_id = mapping.id
+            JOIN catalog_item goods ON goods.id = part.item_id
+            WHERE item.order_id = o.id AND {UNITS} > 0) sends
+        WHERE o.id = ANY(%(orders)s::bigint[]) AND sends.lines IS NOT NULL
+        ORDER BY o.id
+        ON CONFLICT (entity_id, key) DO UPDATE SET state = 'waiting', words = '', payload = excluded.payload
+        WHERE known.state = 'cancelled'
+        RETURNING target
+    )
+    SELECT target, count(*) FROM written GROUP BY target
 """
 
 CALL_BACK = """

@@ -19,7 +19,9 @@ SETTLES_WITHIN = timedelta(days=45)
 # Only sales: a refund may be of an order from before we began. Only connections that bring orders, once they have brought some.
 UNKNOWN = """
     WITH began AS (
-        SELECT source.connection_id, (SELECT min(purchased_at) FROM orders_order WHERE connection_id = source.connection_id) AS at
+        SELECT source.connection_id, (
+            SELECT min(purchased_at) FROM orders_order
+            WHERE entity_id = %(entity)s AND connection_id = source.connection_id) AS at
         FROM integrations_source source JOIN integrations_connection place ON place.id = source.connection_id
         WHERE source.feed = %(feed)s AND source.proven_at IS NOT NULL AND place.entity_id = %(entity)s
     )
