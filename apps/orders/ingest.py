@@ -36,13 +36,14 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
             stored.unreadable.append(Unreadable(key=record.key, raw=raw, words=fault.words))
     contents = [content_of(order) for order in said]
     news = _news(place, said, contents)
-    stored.unchanged += len(said) - len(news)
     known: set[str] = set()
     fresh: dict[str, tuple[OrderSaid, str]] = {}
-    for number, changed_at in news:
-        order, content = said[number], contents[number]
+    for number, (order, content) in enumerate(zip(said, contents, strict=True)):
         before, its_content = fresh.get(order.order_id, (None, ""))
-        newest_at = before.changed_at if before else changed_at
+        if before is None and number not in news:
+            stored.unchanged += 1
+            continue
+        newest_at = before.changed_at if before else news[number]
         if newest_at is None:
             stored.added += 1
         elif content != its_content and order.changed_at >= newest_at:
@@ -50,7 +51,7 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
         else:
             stored.unchanged += 1
             continue
-        if changed_at is not None:
+        if before is None and newest_at is not None:
             known.add(order.order_id)
         fresh[order.order_id] = (order, content)
     if fresh:
@@ -58,7 +59,7 @@ def store(source: Source, page: Page, files: Sequence[StoredFile]) -> Stored:
     return stored
 
 
-def _news(place: Connection, said: Sequence[OrderSaid], contents: Sequence[str]) -> list[tuple[int, datetime | None]]:
+def _news(place: Connection, said: Sequence[OrderSaid], contents: Sequence[str]) -> dict[int, datetime | None]:
     """The places of what we do not have, each with when the order changed that we do have. Keeps the turn from now on."""
     rows = [
         {"place": number, "order_id": order.order_id, "content": content}
@@ -67,7 +68,7 @@ def _news(place: Connection, said: Sequence[OrderSaid], contents: Sequence[str])
     with database.cursor() as cursor, database.connection.pipeline():
         take_turn(place.entity)
         cursor.execute(statements.NEWS, {"connection": place.pk, "said": as_json(rows)})
-        return cursor.fetchall()
+        return dict(cursor.fetchall())
 
 
 def _write(place: Connection, fresh: dict[str, tuple[OrderSaid, str]], known: set[str]) -> None:
