@@ -1,5 +1,6 @@
 """Each fault of Amazon amid a run: nothing is lost or doubled, and the verdict is what Amazon's own log proves."""
 
+import gzip
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -295,11 +296,57 @@ def test_a_run_that_uses_up_its_allowance_goes_on_later_without_asking_amazon_in
     assert "waits for its turn" in shown and "Why it is tried again" not in shown
     (left,) = allowance.left([(bucket, operation)])
     assert left.left < 0.1
-    redis.Redis.from_url(settings.REDIS_URL).flushdb()  # as after those seconds
-    run = retried(run)
+    while run.job.state == JobState.WAITING:
+        assert run.job.attempts.count() < 30
+        its_turn(bucket, operation)
+        run = retried(run)
     assert (run.job.state, run.verdict) == (JobState.DONE, "")
     assert {line["status"] for line in sandbox.log()} == {200}
     assert held(paced) == held(whole)
+
+
+def its_turn(bucket: str, operation: clients.Operation) -> None:
+    """As after the seconds that a run was put off: one call is left, no more."""
+    redis.Redis.from_url(settings.REDIS_URL).hset(f"amazon-allowance:{bucket}:{operation.name}", "tokens", 1)
+
+
+REPORTS = "/reports/2021-06-30"
+BROKEN = {
+    "no gzip": (200, b"no gzip"),
+    "gone": (404, b"<Error/>"),
+    "refused": (403, b"<Error/>"),  # asks for a second address, for which no call is left
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_report_that_cannot_be_had_does_not_use_up_the_calls_of_the_others(broken, scripted, entity):
+    connection = scripted.connection(entity)
+    Source.objects.create(connection=connection, feed="amazon.settlements", every=timedelta(hours=1))
+    begun = [(timezone.now() - timedelta(days=9 - place)).isoformat() for place in range(4)]
+    listed = [
+        {"reportId": f"r{place}", "reportDocumentId": f"doc{place}", "createdTime": when} for place, when in enumerate(begun)
+    ]
+    scripted.says(f"{REPORTS}/reports", {"reports": listed})
+    for place in range(4):
+        scripted.says(f"{REPORTS}/documents/doc{place}", {"url": f"{{url}}/file/{place}", "compressionAlgorithm": "GZIP"})
+        scripted.says(f"/file/{place}", gzip.compress(b"report %d" % place))
+    scripted.says("/file/1", BROKEN[broken])
+    bucket = f"{connection.pk}@{connection.endpoint}"
+    allowance.take(bucket, clients.GET_REPORT_DOCUMENT, timedelta(0))
+    its_turn(bucket, clients.GET_REPORT_DOCUMENT)
+    run = pulled(connection, "amazon.settlements")
+    while run.job.state == JobState.WAITING:
+        assert run.job.attempts.count() < 10
+        its_turn(bucket, clients.GET_REPORT_DOCUMENT)
+        run = retried(run)
+    brought = [f"settlement_r{place}.txt" for place in (0, 2, 3)]
+    assert sorted(StoredFile.objects.filter(connection=connection).values_list("name", flat=True)) == brought
+    assert (run.job.state, run.verdict) == (JobState.FAILED, "structural")
+    assert run.evidence["operation"] == "a report document" and run.evidence["status"] == BROKEN[broken][0]
+    scripted.says("/file/1", gzip.compress(b"report 1"))
+    its_turn(bucket, clients.GET_REPORT_DOCUMENT)
+    assert pulled(connection, "amazon.settlements").job.state == JobState.DONE
+    assert StoredFile.objects.filter(connection=connection).count() == 4
 
 
 def test_a_role_that_is_missing_stops_its_feed_alone(account, sandbox):

@@ -16,7 +16,7 @@ from apps.integrations.connectors.amazon.answers import Answer, Operation
 from apps.integrations.connectors.amazon.clients import GET_REPORT_DOCUMENT, GET_REPORTS, Session
 from apps.integrations.connectors.amazon.instants import now, read, written
 from apps.integrations.connectors.amazon.paging import pages
-from apps.integrations.contract import Cursor, Document, Evidence, Page, PermanentError
+from apps.integrations.contract import Cursor, Document, Evidence, NotYet, Page, PermanentError
 from apps.integrations.models import Connection
 
 REPORT = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
@@ -29,25 +29,30 @@ REFUSED_ADDRESS = (400, 401, 403)  # what the storage says to an address that ha
 def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[Page]:
     """One document a page, the oldest first, then a page without one that says up to when all are there.
 
-    Cursor: `since` is when we last asked for the list, `recent` are the reports brought that a list may name again. All
+    Cursor: `since` is when we last asked for the list, `recent` are the reports brought that a list may name again,
+    `refused` those that could not be had: they come last, so that they use up no call that another report needs. All
     marketplaces of the account, whatever the connection names: what is paid out has to be booked.
     """
     asked = now()
     floor = max(asked - KEPT, (read(cursor.get("since")) or asked - KEPT) - OVERLAP)
-    recent = list(cursor.get("recent", []))
+    since = {"since": cursor["since"]} if "since" in cursor else {}
+    recent, refused = list(cursor.get("recent", [])), list(cursor.get("refused", []))
     listed, failed = _listed(session, floor)
-    for report in listed:
-        if report["reportId"] in recent:
-            continue
+    wanted = [report for report in listed if report["reportId"] not in recent]
+    for report in sorted(wanted, key=lambda report: report["reportId"] in refused):
+        key, documents = report["reportId"], []
         with tempfile.TemporaryDirectory(prefix="opsconsole-report-") as folder:
             try:
-                document = _fetched(session, report, Path(folder))
+                documents = [_fetched(session, report, Path(folder))]
             except PermanentError as error:
                 failed = failed or error
-                continue
-            recent.append(report["reportId"])
-            since = {"since": cursor["since"]} if "since" in cursor else {}
-            yield Page(records=[], documents=[document], cursor={**since, "recent": list(recent)})
+            except NotYet:
+                if failed and key in refused:  # all others are there, and waiting brings what failed no nearer
+                    raise failed from None
+                raise
+            refused = [other for other in refused if other != key] + ([] if documents else [key])
+            recent += [key] if documents else []
+            yield Page(records=[], documents=documents, cursor={**since, "recent": list(recent), "refused": refused})
     if failed:  # only now: a report that cannot be had does not keep the others away
         raise failed
     again = [report["reportId"] for report in listed if _begun(report) >= asked - OVERLAP]
@@ -107,12 +112,16 @@ def _fetched(session: Session, report: dict[str, Any], folder: Path) -> Document
 def _came(session: Session, document_id: str, path: Path) -> tuple[Answer, httpx.Response]:
     """What Amazon says of a document, and the answer that brought its bytes to `path`.
 
-    An address lives for five minutes: one that has ended is asked for once more.
+    An address lives for five minutes: one that has ended is asked for once more, where there is a call left for that.
     """
     answer = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
     response = _download(session, answer, path)
     if response.status_code in REFUSED_ADDRESS:
-        answer = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
+        try:
+            answer = session.ask(GET_REPORT_DOCUMENT, reportDocumentId=document_id)
+        except NotYet:  # to wait for it would bring us back here: the next attempt has one call again
+            words = "Amazon's storage refuses the address of a report document that Amazon just gave us"
+            raise PermanentError(answers.evidence(DOCUMENT.name, response, words, session.secrets)) from None
         response = _download(session, answer, path)
     if response.status_code in REFUSED_ADDRESS:
         words = "Amazon's storage refuses two addresses of a report document that Amazon just gave us"
