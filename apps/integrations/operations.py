@@ -15,6 +15,7 @@ from apps.integrations.checks import KIND as CHECK
 from apps.integrations.feeds import FEEDS, Feed
 from apps.integrations.models import Attempt, Connection, Job, JobState, Source, SyncRun
 from apps.integrations.regions import SANDBOX, Region, regions
+from apps.integrations.selling import check_free
 
 CAN_RUN_AGAIN = (JobState.STUCK, JobState.FAILED, JobState.STOPPED)
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
@@ -96,7 +97,8 @@ def connect(
     """A new connection with its sealed credentials, a source for each feed of its kind, and their schedules.
 
     `region` is EU, NA, FE or, in the demo, "sandbox"; the sandbox sells in all of its marketplaces. `actor` None is the
-    program itself. Nothing is asked over the network here: workers begin the first pulls.
+    program itself. Nothing is asked over the network here: workers begin the first pulls. Refused where another connection
+    brings one of the marketplaces already.
     """
     if actor:
         check_may(actor, KEEP_CONNECTIONS, entity)
@@ -108,7 +110,7 @@ def connect(
         raise Refused(f"{entity.name} has a connection called {name.strip()} already.", field="name")
     if not chosen or set(chosen) - set(place.marketplaces):
         raise Refused(f"Choose the marketplaces that the account sells in, of {place.title}.", field="marketplaces")
-    connection = Connection.objects.create(
+    connection = Connection(
         entity=entity,
         name=name.strip(),
         kind=kind,
@@ -117,6 +119,8 @@ def connect(
         token_url=place.token_url,
         marketplaces=chosen,
     )
+    check_free(connection, chosen, actor)
+    connection.save()
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,

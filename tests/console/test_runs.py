@@ -228,6 +228,14 @@ class TestConnections:
         assert not any(secret in text(answer) for secret in SECRETS.values())
         assert Connection.objects.count() == 1
 
+    def test_an_account_is_not_connected_twice(self, source, outside):
+        admin = client(source, Role.ADMIN)
+        admin.post(reverse("connections"), self.asked(source))
+        answer = admin.post(reverse("connections"), self.asked(source, name="Again"))
+        assert answer.status_code == 422
+        assert "Europe brings United Kingdom, Germany of this account already." in text(answer)
+        assert not Connection.objects.filter(name="Again").exists()
+
     def test_only_admins_of_the_company_add_one(self, source):
         assert client(source, Role.OPS).post(reverse("connections"), self.asked(source)).status_code == 403
         elsewhere = signed_in(person(Role.ADMIN, EntityFactory()))

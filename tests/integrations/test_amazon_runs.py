@@ -70,15 +70,18 @@ def account(sandbox, settings, monkeypatch) -> Callable[..., Connection]:
 
     def make(patience: float = 30) -> Connection:
         monkeypatch.setattr(clients, "TIMEOUT", httpx.Timeout(patience))
-        return operations.connect(
+        connection = operations.connect(
             entity=EntityFactory(),
             name="Brightfold UK",
             kind=Connection.Kind.AMAZON,
             region="sandbox",
             credentials=sandbox.credentials,
-            account=sandbox.account,
+            account=f"Not yet {Connection.objects.count()}",
             actor=None,
         )
+        connection.account = sandbox.account  # nobody may connect one account twice, but two runs of one are compared here
+        connection.save(update_fields=["account"])
+        return connection
 
     return make
 

@@ -4,22 +4,25 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, User
 from apps.core.permissions import Role
 from apps.integrations import jobs, operations, runs
 from apps.integrations.contract import TransientError
 from apps.integrations.credentials import open_sealed
 from apps.integrations.feeds import FEEDS
 from apps.integrations.models import Connection, Job, JobState, Source, SyncRun
-from tests.factories import ConnectionFactory, person
+from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.integrations.things import EVERY, FEED, evidence, feed, revoked
+from tests.integrations.threads import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+UK, DE, FR = "A1F83G8C2ARO7P", "A1PA6795UKMFR9", "A13V1IB3VIYZZH"
 SECRETS = {"client_id": "amzn1.app.4711", "client_secret": "s3cret-one", "refresh_token": "Atzr|s3cret-two"}
 
 
@@ -80,6 +83,52 @@ def test_what_cannot_be_connected_is_refused_whole(connected, entity, admin, wro
     with pytest.raises(Refused, match=words):
         operations.connect(**{**asked, **wrong}, entity=entity, actor=admin)
     assert Connection.objects.count() == 1
+
+
+def asking(entity, actor=None, **asked) -> Connection:
+    """An account in the United Kingdom and Germany, unless asked otherwise."""
+    what = {"name": "Europe", "region": "EU", "account": "A2X", "marketplaces": [UK, DE], "credentials": SECRETS} | asked
+    return operations.connect(entity=entity, kind=Connection.Kind.AMAZON, actor=actor, **what)
+
+
+def test_no_marketplace_of_an_account_is_brought_twice(outside, entity, admin):
+    asking(entity, admin)
+    with pytest.raises(Refused, match="Europe brings Germany of this account already") as refused:
+        asking(entity, admin, name="Other", account=" a2x", marketplaces=[FR, DE])
+    assert refused.value.field == "marketplaces"
+    assert Connection.objects.count() == 1
+    asking(entity, admin, name="France", marketplaces=[FR])
+    asking(entity, admin, name="Sister", account="A3Y")
+    asking(entity, admin, name="America", region="NA", marketplaces=["ATVPDKIKX0DER"])
+    assert Connection.objects.count() == 4
+
+
+def test_nor_by_two_companies_and_what_another_company_calls_it_is_told_to_its_own_alone(outside, entity, admin):
+    elsewhere = EntityFactory(name="Brightfold Ltd")
+    asking(elsewhere, name="Their Amazon")
+    with pytest.raises(Refused, match="A connection that you cannot see brings United Kingdom, Germany of") as refused:
+        asking(entity, admin)
+    assert "Their" not in refused.value.words and "Brightfold" not in refused.value.words
+    admin.memberships.create(entity=elsewhere, role=Role.VIEWER)
+    with pytest.raises(Refused, match="Their Amazon of Brightfold Ltd brings United Kingdom, Germany of this account"):
+        asking(entity, User.objects.get(pk=admin.pk))
+
+
+def test_of_two_who_connect_an_account_at_once_the_second_waits_and_is_refused(outside, entity):
+    elsewhere, said = EntityFactory(), []
+
+    def second() -> None:
+        with pytest.raises(Refused, match="already") as refused:
+            asking(elsewhere)
+        said.append(refused.value.words)
+
+    with transaction.atomic():
+        asking(entity)
+        thread = in_thread(second)
+        thread.join(1)
+        assert thread.is_alive()
+    thread.join(30)
+    assert said and Connection.objects.count() == 1
 
 
 def test_outside_the_demo_there_is_no_sandbox(entity, admin):
