@@ -23,7 +23,8 @@ def purge() -> int:
             SyncRun.objects.filter(pk__in=runs).delete()
             Job.objects.filter(pk__in=jobs).delete()
         gone += len(batch)
-    CallFault.objects.filter(run=None, at__lt=timezone.now() - KEPT).delete()
+    # What a refused connection was answered is the evidence of its case, however long that lasts.
+    CallFault.objects.filter(run=None, at__lt=timezone.now() - KEPT, connection__revoked_at=None).delete()
     _old_checks().delete()
     return gone
 

@@ -100,11 +100,13 @@ def test_it_says_that_the_feed_is_paused_or_has_never_proven_anything():
 
 
 def test_the_silence_of_another_account_keeps_no_case_open():
-    case = opened(EntityFactory(), "order.late-ship")
-    silence(case.entity, "amazon.orders", proven_at=timezone.now())
-    for _ in range(10):  # so that one's id begins with the digits of the other's
-        other = ConnectionFactory(entity=case.entity)
-        Source.objects.create(connection=other, feed="amazon.orders", every=timedelta(minutes=15), paused=True)
+    entity = EntityFactory()
+    ConnectionFactory(entity=entity, pk=70_001)
+    case = opened(entity, "order.late-ship")
+    assert case.subject.startswith("70001:")
+    silence(entity, "amazon.orders", proven_at=timezone.now())
+    other = ConnectionFactory(entity=entity, pk=7_000)  # with its digits that of the case begins
+    Source.objects.create(connection=other, feed="amazon.orders", every=timedelta(minutes=15), paused=True)
     _shipped(case.entity)
     assert "It cannot be confirmed as over." not in page(case)
     assert not is_live(case)

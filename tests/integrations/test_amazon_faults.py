@@ -51,7 +51,7 @@ def test_each_fault_of_a_feed_has_its_verdict(feed, mode, sandbox, seller):
     assert type(error) is verdict
     assert (told.operation, told.status, told.code) == (FEEDS[feed], status, code)
     assert words in told.words and str(error) == told.words
-    line = sandbox.log(FEEDS[feed])[-1]
+    line = sandbox.log(FEEDS[feed])[0]
     assert line["mode"] == mode
     if status:
         assert (told.status, told.request_id) == (line["status"], line["request_id"])
@@ -84,6 +84,54 @@ def test_a_role_that_is_missing_is_named_with_its_operation(feed, operation, rol
     assert type(error) is PermanentError
     assert f"refuses {operation}: the application lacks the role “{role}” (403 Unauthorized)" in error.evidence.words
     assert error.evidence.request_id == sandbox.log(operation)[0]["request_id"]
+
+
+@pytest.mark.parametrize("feed", ["amazon.orders", "amazon.fba-inventory", "amazon.listings"])
+def test_an_account_that_does_not_sell_in_one_marketplace_lacks_no_role(feed, sandbox, seller):
+    """Where it sells, Amazon answers the same operation."""
+    operation = {**FEEDS, "amazon.listings": "searchListingsItems"}[feed]
+    assert len(seller.marketplaces) > 1
+    sandbox.fault(operation, "role-missing", times=1)
+    error = failure(seller, feed)
+    assert type(error) is PermanentError
+    assert "the account does not sell there" in error.evidence.words
+    assert "lacks the role" not in error.evidence.words
+
+
+def test_what_cannot_be_told_apart_is_not_told_apart(sandbox, seller):
+    sandbox.fault("getInventorySummaries", "role-missing", times=1)
+    sandbox.fault("getInventorySummaries", "503-html")
+    error = failure(seller, "amazon.fba-inventory")
+    assert type(error) is PermanentError
+    assert "lacks the role “Amazon Fulfillment”, or the account does not sell in one of" in error.evidence.words
+
+
+def test_that_only_reports_are_answered_says_nothing_about_a_marketplace(sandbox, seller):
+    seller.marketplaces = seller.marketplaces[:1]
+    for operation in ("getInventorySummaries", "searchListingsItems"):
+        sandbox.fault(operation, "role-missing")
+    error = failure(seller, "amazon.fba-inventory")
+    assert "lacks the role “Amazon Fulfillment”, or the account does not sell in one of" in error.evidence.words
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "verdict"),
+    [
+        (400, {"x-amzn-RequestId": "b7e1"}, PermanentError),
+        (404, {"x-amzn-RequestId": "b7e1"}, PermanentError),
+        (400, {}, ConfigError),  # of something before Amazon, which names its calls
+        (429, {"x-amzn-RequestId": "b7e1"}, ConfigError),
+        (503, {"x-amzn-RequestId": "b7e1"}, ConfigError),
+        (403, {"x-amzn-RequestId": "b7e1"}, ConfigError),
+    ],
+)
+def test_whom_amazon_finds_fault_with_it_has_let_in(status, headers, verdict, scripted, entity):
+    connection = scripted.connection(entity)
+    scripted.says(ORDERS, (403, {"errors": [{"code": "Unauthorized", "message": "Denied."}]}))
+    listings, stock = f"/listings/2021-08-01/items/{connection.account}", "/fba/inventory/v1/summaries"
+    for path in (listings, stock, "/reports/2021-06-30/reports"):
+        scripted.answers[path] = [(status, headers, b'{"errors": [{"code": "InvalidInput", "message": "No."}]}')]
+    assert type(failure(connection)) is verdict
 
 
 @pytest.mark.parametrize("mode", ["429", "503-html", "502-empty", "timeout", "reset", "garbage-200", "missing-key"])

@@ -93,13 +93,17 @@ class TestFailing:
     def test_a_structural_failure_opens_at_once_and_clears_with_a_run_that_works(self, source, outside, entity):
         outside.fail([PermanentError(evidence(400, "InvalidInput"))])
         run = runs.run_here(source)
+        run_pk = run.pk
         case = Case.objects.get()
         assert (case.type, case.diagnosis) == (runs.FEED_FAILING, "structural")
         page = body(case, Role.OPS)
         assert "the last run ended in an error" in page
-        assert "getThings answered 400 InvalidInput" in page and f"/runs/{run.pk}/" in page
+        assert "getThings answered 400 InvalidInput" in page and f"/runs/{run_pk}/" in page
         runs.run_here(source)
         assert live(entity) == set()
+        run.delete()
+        page = body(case, Role.OPS)
+        assert f"Run {run_pk}, ended" in page and f"/runs/{run_pk}/" not in page
 
     def test_a_run_that_meets_a_revoked_consent_is_the_connections_case_alone(self, source, outside, entity):
         run = runs.pull(source)
@@ -141,9 +145,12 @@ def test_used_up_tries_are_one_case_of_the_connection(source, outside, entity, s
         run = SyncRun.objects.select_related("job").get(pk=run.pk)
     case = Case.objects.get()
     assert (case.type, case.subject, case.diagnosis, case.lines) == (code, str(source.connection_id), "transient", 1)
-    assert f"It failed {MOST_TRIES} times in a row" in body(case, Role.VIEWER)
+    shown = body(case, Role.VIEWER)
+    assert f"It failed {MOST_TRIES} times in a row" in shown and f"/runs/{run.pk}/" in shown
     runs.run_here(source)
     assert live(entity) == set()
+    SyncRun.objects.filter(pk=run.pk).delete()
+    assert f"/runs/{run.pk}/" not in body(case, Role.VIEWER)
 
 
 class TestUnauthorised:

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.integrations import checks
-from apps.integrations.models import Attempt, CallFault, Job, JobState, Source, SyncRun
+from apps.integrations.models import Attempt, CallFault, Connection, Job, JobState, Source, SyncRun
 from apps.integrations.purging import purge
 from apps.inventory.models import Snapshot
 from tests.integrations.things import EVERY
@@ -95,6 +95,17 @@ def test_faults_and_checks_of_a_connection_go_too_but_for_its_last_check(source)
     purge()
     assert list(CallFault.objects.all()) == [stays]
     assert set(Job.objects.all()) == {last, other}
+
+
+def test_what_a_connection_was_answered_that_is_still_not_let_in_stays(source):
+    """A check may meet the withdrawn consent first: no run keeps that fault, and the case takes its words from it."""
+    refused = fault(source, 91)
+    Connection.objects.filter(pk=source.connection_id).update(revoked_at=refused.at)
+    purge()
+    assert CallFault.objects.filter(pk=refused.pk).exists()
+    Connection.objects.filter(pk=source.connection_id).update(revoked_at=None)
+    purge()
+    assert not CallFault.objects.filter(pk=refused.pk).exists()
 
 
 def test_sixty_runs_go_in_as_many_statements_as_two(source):
