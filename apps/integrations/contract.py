@@ -1,7 +1,7 @@
 """What a connector to an outside system is. Pure: a connector never touches our tables, a domain never sees HTTP.
 
-Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`, and `NotYet` before it asks; anything else that it
-raises is a bug of ours.
+Its only verdicts are `TransientError`, `PermanentError` and `ConfigError`, and `NotYet` in place of a call; anything else that
+it raises is a bug of ours.
 """
 
 import json
@@ -54,7 +54,9 @@ class ConfigError(ConnectorError):
 
 
 class NotYet(Exception):
-    """Nothing was asked and nothing failed: by our own count of what the source allows, the call's turn comes `after` that."""
+    """The next call was not made, and nothing failed by that: by our own count of what the source allows, its turn comes
+    `after` that. Calls before it were made, and may have failed.
+    """
 
     def __init__(self, words: str, after: timedelta):
         super().__init__(words)

@@ -164,7 +164,7 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
         _pull_pages(run, feed, progress)
         feed.after(source)
     except NotYet as pause:
-        _pace(run, pause)
+        _pace(run, pause, got_on=source.cursor != begun_at)
     except ConnectorError as error:
         _failed_call(run, error, got_on=source.cursor != begun_at)
     except LeaseLost:
@@ -287,11 +287,18 @@ def _storable(raw: Any) -> Any:
     return _storable(str(raw))
 
 
-def _pace(run: SyncRun, pause: NotYet) -> None:
-    """Put the run off without a failure: it goes on where it stands. Always raises."""
+def _pace(run: SyncRun, pause: NotYet, *, got_on: bool) -> None:
+    """Put the run off without a failure: it goes on where it stands. Always raises. An attempt that got no further counts
+    as a try, so that no run waits for ever.
+    """
+    futile = 0 if got_on else run.evidence.get("attempts", 0) + 1
+    if futile >= rules.MOST_TRIES:
+        failure = _failure(run, kind="transient", words=pause.words, attempts=futile)
+        _end(run, failure)
+        raise Refused(f"{failure.words} Tried {failure.attempts} times, and none got any further.") from pause
     with transaction.atomic():
-        run.verdict = ""
-        run.save(update_fields=["verdict"])
+        run.verdict, run.evidence = "", run.evidence | {"attempts": futile} if futile else {}
+        run.save(update_fields=["verdict", "evidence"])
         jobs.hold(run.job)
     raise jobs.Later(pause.words, pause.after, planned=True) from pause
 

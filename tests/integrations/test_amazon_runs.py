@@ -313,6 +313,22 @@ def its_turn(bucket: str, operation: clients.Operation) -> None:
     redis.Redis.from_url(settings.REDIS_URL).hset(f"amazon-allowance:{bucket}:{operation.name}", "tokens", 1)
 
 
+def test_a_page_token_that_ran_out_is_not_asked_again_with_each_call_that_is_left(scripted, entity):
+    connection, orders = scripted.connection(entity), "/orders/2026-01-01/orders"
+    begun = {"since": "2026-11-01T00:00:00.000Z", "token": "old"}
+    Source.objects.create(connection=connection, feed="amazon.orders", every=timedelta(hours=1), cursor=begun)
+    scripted.says(orders, (400, {"errors": [{"code": "InvalidInput", "message": "Invalid token"}]}), {"orders": []})
+    bucket = f"{connection.pk}@{connection.endpoint}"
+    allowance.take(bucket, clients.SEARCH_ORDERS, timedelta(0))
+    its_turn(bucket, clients.SEARCH_ORDERS)
+    run = pulled(connection, "amazon.orders")
+    assert (run.job.state, run.verdict) == (JobState.WAITING, "")
+    its_turn(bucket, clients.SEARCH_ORDERS)
+    run = retried(run)
+    assert (run.job.state, run.verdict) == (JobState.DONE, "")
+    assert [asked.get("paginationToken") for asked in scripted.asked_for(orders)] == [["old"], None]
+
+
 REPORTS = "/reports/2021-06-30"
 BROKEN = {
     "no gzip": (200, b"no gzip"),

@@ -11,9 +11,11 @@ from django.utils import timezone
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
+from apps.exceptions.models import Case
 from apps.integrations import jobs, operations, runs
-from apps.integrations.contract import PermanentError, TransientError
+from apps.integrations.contract import NotYet, PermanentError, TransientError
 from apps.integrations.models import (
+    Attempt,
     CallFault,
     Job,
     JobState,
@@ -136,6 +138,26 @@ class TestFailures:
             assert run.evidence["attempts"] == attempts
             run = retried(run)
         assert run.job.state == JobState.DONE
+
+    def test_a_run_that_is_paced_and_never_gets_on_ends_and_says_so(self, source, outside):
+        outside.fail([NotYet("Its turn comes.", timedelta(seconds=60))] * MOST_TRIES)
+        run = runs.run_here(source)
+        while run.job.state == JobState.WAITING:
+            assert (run.verdict, run.ended_at, run.job.attempts.last().outcome) == ("", None, Attempt.Outcome.PUT_OFF)
+            run = retried(run)
+        assert (run.job.attempts.count(), run.job.state, run.verdict) == (MOST_TRIES, JobState.FAILED, "transient")
+        assert run.job.error == "Its turn comes. Tried 8 times, and none got any further."
+        assert run.ended_at and run.evidence["attempts"] == MOST_TRIES
+        assert Case.objects.live().filter(entity=source.entity, type=runs.UNAVAILABLE).exists()
+
+    def test_a_run_that_is_paced_and_gets_on_goes_on(self, source, outside, entity):
+        pause = NotYet("Its turn comes.", timedelta(seconds=60))
+        outside.fail([pause] * (MOST_TRIES - 1) + [None, pause])
+        run = runs.run_here(source)
+        for _ in range(MOST_TRIES):
+            assert run.job.state == JobState.WAITING
+            run = retried(run)
+        assert (run.job.state, run.verdict, things(entity)) == (JobState.DONE, "", ALL)
 
     def test_permanent_ends_at_once_as_structural(self, source, outside):
         outside.fail([PermanentError(evidence(400, "InvalidInput"))])

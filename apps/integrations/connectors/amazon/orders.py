@@ -8,7 +8,7 @@ import msgspec
 
 from apps.integrations.connectors.amazon.clients import SEARCH_ORDERS, Session
 from apps.integrations.connectors.amazon.instants import now, read, told, written
-from apps.integrations.connectors.amazon.paging import pages
+from apps.integrations.connectors.amazon.paging import FirstPageNotYet, pages
 from apps.integrations.contract import Cursor, Page, Record, parsed
 from apps.integrations.models import Connection
 
@@ -33,17 +33,21 @@ def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[P
         includedData=INCLUDED,
         maxResultsPerPage=100,
     )
-    for answer, token in paged:
-        found = [_record(place, raw) for place, raw in enumerate(answer.body["orders"])]
-        # The first page's: what changes while we read the others may be on none of them.
-        until = until or told(answer, "lastUpdatedBefore")
-        if until is None:
-            newest = max([newest, *_changes(found)])
-        if token:
-            amid = {"since": written(since), "token": token} | ({"until": written(until)} if until else {})
-            yield Page(records=found, cursor=amid)
-        else:
-            yield Page(records=found, cursor={"since": written(until or newest)}, asked_at=until)
+    try:
+        for answer, token in paged:
+            found = [_record(place, raw) for place, raw in enumerate(answer.body["orders"])]
+            # The first page's: what changes while we read the others may be on none of them.
+            until = until or told(answer, "lastUpdatedBefore")
+            if until is None:
+                newest = max([newest, *_changes(found)])
+            if token:
+                amid = {"since": written(since), "token": token} | ({"until": written(until)} if until else {})
+                yield Page(records=found, cursor=amid)
+            else:
+                yield Page(records=found, cursor={"since": written(until or newest)}, asked_at=until)
+    except FirstPageNotYet:
+        yield Page(records=[], cursor={"since": written(since)})  # else the next attempt's call goes to the old token again
+        raise
 
 
 class _Named(msgspec.Struct):

@@ -5,9 +5,13 @@ from typing import Any
 
 from apps.integrations.connectors.amazon.answers import Answer, Operation
 from apps.integrations.connectors.amazon.clients import Session
-from apps.integrations.contract import PermanentError, Record
+from apps.integrations.contract import NotYet, PermanentError, Record
 
 RESTARTS = 2
+
+
+class FirstPageNotYet(NotYet):
+    """The token is one that Amazon does not know any more, and the turn of the first page, in its place, comes later."""
 
 
 def pages(
@@ -36,6 +40,10 @@ def pages(
             token, restarts = None, restarts + 1
             seen.clear()
             continue
+        except NotYet as pause:
+            if restarts and token is None:
+                raise FirstPageNotYet(pause.words, pause.after) from None
+            raise
         token = _next(answer)
         if token in seen:
             raise answer.unusable("named the same next page twice")
