@@ -137,8 +137,7 @@ SKU_UNMAPPED = register(ExceptionType(
     panel="cases/sku.html",
     actions=(MAP, BUNDLE),
     runbook=Runbook(
-        impact="No item is mapped to it, so its orders have reached neither the ERP nor the warehouse. Others flow as usual. "
-        "SKUs that only old settlements name keep nobody waiting: their money is booked, and nobody can say of which item.",
+        impact="No item is mapped to it, so orders of it reach neither the ERP nor the warehouse. Others flow as usual.",
         steps=(
             "Read the reasons for and against each candidate. An equal EAN or ASIN identifies; a like title only resembles.",
             "Check how many of the item one sold unit is: a set of 4 is 4 of a single item.",
