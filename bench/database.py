@@ -56,6 +56,7 @@ def _wait_for_the_others(server: psycopg.Connection) -> None:
         if found.fetchone() == (0,):
             return
         time.sleep(0.1)
+    raise SystemExit("A measured process still has the database open after 10 s.")
 
 
 def _require_durability(url: str) -> None:

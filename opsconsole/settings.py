@@ -102,8 +102,6 @@ TEMPLATES = [
 OWNER = "owner"
 URLS = embedded.urls(os.environ)
 DATABASES = {"default": dj_database_url.parse(URLS["DATABASE_URL"], conn_max_age=60, conn_health_checks=True)}
-# Only the cursors of apps.core.prepared prepare: Django's own bind on our side.
-DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = 5
 if "DATABASE_OWNER_URL" in URLS:
     DATABASES[OWNER] = dj_database_url.parse(URLS["DATABASE_OWNER_URL"])
     DATABASES["default"]["TEST"] = {"MIRROR": OWNER}

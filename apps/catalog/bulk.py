@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db.backends.postgresql.psycopg_any import DateRange
-from django.db.models.functions import Now
+from django.db.models.functions import Collate, Now
 
 from apps.catalog.models import Item, Listing, MappingPart, RefusedCandidate, RefusedPart, SkuMapping
 from apps.catalog.operations import NOTHING, Parts, words_of
@@ -166,7 +166,8 @@ def _lock(entity: Entity, listings: Collection[int]) -> dict[int, str]:
     rows = Listing.objects.select_for_update(no_key=True, of=("self",)).filter(
         pk__in=list(listings), connection__entity=entity
     )
-    return dict(rows.order_by("pk").values_list("pk", "sku"))
+    in_turn = rows.order_by("connection_id", Collate("marketplace", "C"), Collate("sku", "C"))  # as everybody locks them
+    return dict(in_turn.values_list("pk", "sku"))
 
 
 def _words(mappings: Collection[SkuMapping]) -> dict[int, str]:

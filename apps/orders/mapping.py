@@ -239,12 +239,11 @@ def plan_map(listing: Listing, cleaned: dict[str, Any]) -> Plan:
 def run_map(listing: Listing, cleaned: dict[str, Any], actor: User) -> str:
     """Map it, and have what waited settled after the commit."""
     held = Order.objects.filter(items__listing=listing, route=Route.HELD, holds__contains=[Hold.SKU])
-    waiting = held.exists()
     operations.map_sku(
         listing=listing, parts=cleaned["parts"], since=cleaned["since"], reason=cleaned["because"], actor=actor
     )
     words = f"Mapped to {words_of(cleaned['parts'])}."
-    if not waiting:
+    if not held.exists():  # asked once the listing is locked: who stores an order of it now waits, and sees the mapping
         return words
     free([listing.pk], entity=listing.entity, actor=actor)
     return f"{words} The orders that waited for it are checked again, and go where they belong."

@@ -32,6 +32,10 @@ from apps.orders.rules import MFN, Routing, decide
 RELEASE = "orders.release"
 BATCH = 2_500  # orders: about a tenth of a second
 RELEASED = (Route.SHIP, Route.RECORD)
+CALLED_BACK = {
+    Route.ENDED: "The order was cancelled before this was sent.",
+    Route.HELD: "The order was held again before this was sent.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +85,12 @@ def take_turn(entity: Entity) -> None:
 def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
     """Route these orders as they are now, in the caller's transaction.
 
-    Writes the commands of what is freed, each order's once ever, and takes back those of cancelled orders that have not
-    left. Orders that stand right already are not written.
+    Writes the commands of what is freed, each order's once ever, and takes back those that have not left of orders that
+    were cancelled or are held again. Orders that stand right already are not written.
     """
     take_turn(entity)
+    with prepared() as cursor:
+        cursor.execute(statements.KEEP_MAPPINGS_OF, {"orders": _array(orders)})
     decided = [(fact, fact.decided()) for fact in facts_of(entity, orders)]
     held = sum(now.route == Route.HELD for _, now in decided)
     moves = [(fact, now) for fact, now in decided if (now.route, list(now.holds)) != (fact.was, fact.holds)]
@@ -96,9 +102,10 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
     rows = [{"route": now.route, "holds": now.holds, "orders": ids} for now, ids in alike.items()]
     with prepared() as cursor:
         cursor.execute(statements.ROUTE, {"decided": as_json(rows)})
-        back = [f"{fact.was}:{fact.order}" for fact, now in moves if fact.was in RELEASED and now.route == Route.ENDED]
-        if back:
-            cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": back})
+        for route, words in CALLED_BACK.items():
+            if back := [fact.order for fact, now in moves if now.route == route]:
+                keys = [f"{released}:{order}" for released in RELEASED for order in back]
+                cursor.execute(statements.CALL_BACK, {"entity": entity.pk, "keys": keys, "words": words})
         written = release(cursor, [fact.order for fact, now in moves if now.route in RELEASED])
     return Settled(released=written.get("warehouse", 0), recorded=written.get("erp", 0), held=held)
 
@@ -112,6 +119,7 @@ def first_routes(entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[
         if line.quantity > 0
     ]
     with connection.cursor() as cursor:
+        cursor.execute(statements.KEEP_MAPPINGS, {"listings": _array(listings.values())})
         cursor.execute(statements.NOT_MAPPED, {"entity": entity.pk, "lines": as_json(lines)})
         unmapped = {order_id for (order_id,) in cursor.fetchall()}
     return {
@@ -165,7 +173,7 @@ class Fact(Struct, gc=False):
 
 
 def facts_of(entity: Entity, orders: Collection[int]) -> list[Fact]:
-    with prepared() as cursor:
+    with transaction.atomic(), prepared() as cursor:
         cursor.execute(statements.FACTS, {"entity": entity.pk, "orders": _array(orders)})
         return [Fact(*row) for row in cursor.fetchall()]
 

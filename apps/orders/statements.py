@@ -12,6 +12,20 @@ UNMAPPED = f"NOT EXISTS (SELECT FROM catalog_skumapping mapping WHERE {IN_FORCE}
 # Units of a line that its order's command is about: all of Amazon's own, of ours what has not been shipped yet.
 UNITS = "CASE o.channel WHEN 'MFN' THEN item.quantity - item.shipped ELSE item.quantity END"
 
+# What is mapped stays so until the commit (apps.catalog.operations): a command is written with the mapping that freed it.
+# In the order in which everybody locks listings.
+KEEP_MAPPINGS = """
+    SELECT FROM catalog_listing WHERE id = ANY(%(listings)s::bigint[])
+    ORDER BY connection_id, marketplace COLLATE "C", sku COLLATE "C"
+    FOR SHARE
+"""
+KEEP_MAPPINGS_OF = """
+    SELECT FROM catalog_listing
+    WHERE id IN (SELECT listing_id FROM orders_orderitem WHERE order_id = ANY(%(orders)s::bigint[]))
+    ORDER BY connection_id, marketplace COLLATE "C", sku COLLATE "C"
+    FOR SHARE
+"""
+
 FACTS = f"""
     SELECT o.id, o.on_amazon, o.channel, o.status, o.route, o.holds, lines.unmapped, lines.ordered, lines.unshipped,
            o.route IN ('ship', 'record') AND EXISTS (
@@ -78,8 +92,8 @@ COMMAND = f"""
 
 CALL_BACK = """
     UPDATE integrations_command
-    SET state = 'cancelled', words = 'The order was cancelled before this was sent.'
-    WHERE entity_id = %(entity)s AND key = ANY(%(keys)s) AND state IN ('waiting', 'refused')
+    SET state = 'cancelled', words = %(words)s::text
+    WHERE entity_id = %(entity)s AND key = ANY(%(keys)s::text[]) AND state IN ('waiting', 'refused')
 """
 
 WAITING = f"""
