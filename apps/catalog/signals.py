@@ -27,7 +27,7 @@ PACKS = tuple(
 PAIR = re.compile(r"\b(pair|paar)\b", re.IGNORECASE)
 
 TITLES_ALIKE, CODES_ALIKE = 60, 85  # of 100, rapidfuzz
-PRICE_SAME, PRICE_FAR = Decimal("0.02"), Decimal("0.35")
+PRICE_FAR = Decimal("0.35")  # further than any tax on one of the two explains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ def same_price(sold: Sold, goods: Goods) -> Iterator[Signal]:
     expected = goods.price * units
     each = f" for {units}" if units > 1 else ""
     off = abs(sold.price - expected) / expected
-    if off <= PRICE_SAME:
+    if not off:
         yield Signal(12, f"Price {words(sold.price, sold.currency)} equals the list price{each}")
     elif off >= PRICE_FAR:
         yield Signal(

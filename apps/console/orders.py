@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.console.screens import door, page_of, query_without, render_screen
 from apps.core.permissions import KEEP_ORDER_SETTINGS, READ_ORDERS
+from apps.exceptions.models import Case
 from apps.integrations.marketplaces import NAMES
 from apps.orders.models import Order, OrderQuerySet, Route
 
@@ -27,7 +28,7 @@ MARKS = {
 
 @door(READ_ORDERS)
 def orders(request: HttpRequest) -> HttpResponse:
-    """The newest first, or in the views of what is to ship the earliest ship-by first. ?view= as in VIEWS."""
+    """The newest first, or in the views of what is to be done the earliest ship-by first. ?view= as in VIEWS."""
     view = request.GET.get("view", "all")
     view = view if view in VIEWS else "all"
     mine = request.companies.within(Order.objects.visible_to(request.user))
@@ -39,6 +40,7 @@ def orders(request: HttpRequest) -> HttpResponse:
         "view": view,
         "label": VIEWS[view],
         "counts": counts,
+        "cases": Case.objects.visible_to(request.user).live().filter(type="sku.unmapped").count(),
         "rows": [(order, MARKS[order.route], order.hold_words, NAMES.get(order.marketplace, "")) for order in shown],
         "next": _key(shown[-1], view) if more else "",
         "kept": query_without(request, "after"),
@@ -52,9 +54,7 @@ def _rows(mine: OrderQuerySet, view: str, now: datetime) -> QuerySet[Order]:
     rows = mine.select_related("entity", "connection")
     if view == "all":
         return rows.order_by("-purchased_at", "-pk")
-    if view == "held":
-        return rows.filter(route=Route.HELD).order_by("-purchased_at", "-pk")
-    asked = rows.late(now) if view == "late" else rows.to_ship()
+    asked = rows.filter(route=Route.HELD) if view == "held" else rows.late(now) if view == "late" else rows.to_ship()
     return asked.annotate(due=Coalesce("ship_by", Value(NEVER))).order_by("due", "pk")
 
 
@@ -63,7 +63,7 @@ def _after(rows: QuerySet[Order], view: str, after: str) -> QuerySet[Order]:
     moment, _, pk = after.partition("~")
     if not pk.isdecimal() or not (at := _moment(moment)):
         return rows
-    if view in ("all", "held"):
+    if view == "all":
         return rows.filter(Q(purchased_at__lt=at) | Q(purchased_at=at, pk__lt=int(pk)))
     return rows.filter(Q(due__gt=at) | Q(due=at, pk__gt=int(pk)))
 
@@ -77,5 +77,5 @@ def _moment(text: str) -> datetime | None:
 
 
 def _key(order: Order, view: str) -> str:
-    at = order.purchased_at if view in ("all", "held") else order.due
+    at = order.purchased_at if view == "all" else order.due
     return f"{at:%Y-%m-%dT%H:%M:%S.%f}Z~{order.pk}"

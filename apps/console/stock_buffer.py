@@ -8,6 +8,7 @@ from django import forms
 from apps.catalog.models import Listing
 from apps.console.deeds import Deed
 from apps.console.words import counted
+from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import KEEP_STOCK
 from apps.exceptions.forms import ReasonForm, refusal_beside_its_field
@@ -60,6 +61,9 @@ def _buffer(listing: Listing, cleaned: dict[str, Any]) -> dict[str, Any]:
 
 def _preview_set(listing: Listing, actor: User, cleaned: dict[str, Any]) -> Plan:
     buffer = proposed_buffer(**_buffer(listing, cleaned), actor=actor)
+    present = buffer_in_force(listing.entity, buffer.listing)
+    if buffer.margin == (present.margin if present else Margin()):
+        raise Refused("That is what is kept back now. Change a figure and its effect is shown here.")
     if buffer.listing is None:
         return _preview_general(listing, buffer)
     level = level_of(listing)

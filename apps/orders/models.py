@@ -119,6 +119,11 @@ class Order(models.Model):
         return self.order_id
 
     @property
+    def waits_for_shipping(self) -> bool:
+        """Nobody has shipped it yet, and it is not Amazon that will. Whether it may leave is another question."""
+        return self.status in NOT_SHIPPED and self.channel != Channel.AFN
+
+    @property
     def hold_words(self) -> str:
         """Nobody says who ships it and a SKU has no item. Empty where nothing holds it."""
         first, *more = [Hold(hold).label for hold in self.holds] or [""]

@@ -284,7 +284,7 @@ def test_a_choice_needs_its_day_and_must_still_be_open(client, ambiguous):
 def test_the_listings_say_which_have_no_item_and_what_waits(client, case, listing, place, tray):
     mapped(ListingFactory(connection=place, sku="MAPPED"), (tray, 3))
     response = client.get(reverse("listings"))
-    assert "2 SKUs are no item yet" in Page(response).heading
+    assert "2 listings have no item yet" in Page(response).heading
     assert "3 × 10482" in text_of(response)
     assert "MAPPED" not in text_of(client.get(reverse("listings") + "?show=unmapped"))
     assert "UNKNOWN-TOO" not in text_of(client.get(reverse("listings") + "?show=mapped"))
