@@ -22,10 +22,11 @@ from apps.integrations import operations, runs
 from apps.integrations.checks import KIND as CHECK
 from apps.integrations.exception_types.acting import plan_replacing
 from apps.integrations.feeds import FEEDS, title_of
-from apps.integrations.forms import CredentialsForm
+from apps.integrations.forms import CredentialsForm, MarketplacesForm
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection, Job, JobState, Source
 from apps.integrations.words import span
+from apps.inventory.exception_types import identities, snapshots
 
 UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
 
@@ -103,6 +104,29 @@ def _run_credentials(connection: Connection, actor: User, cleaned: dict[str, Any
     return "It signs in with the new credentials, and is being checked."
 
 
+def _preview_marketplaces(connection: Connection, actor: User, cleaned: dict[str, Any]) -> Plan:
+    chosen, now = cleaned["marketplaces"], connection.marketplaces
+    added, left = [each for each in chosen if each not in now], [each for each in now if each not in chosen]
+    says = []
+    if added:
+        says.append(f"New: {_names(added)}. Orders, stock and listings are read from their beginning; what is known stays.")
+    if left:
+        says.append(f"Left: {_names(left)}. What came from there stays as history; its stock counts as sellable no longer.")
+    says.append("A run of these feeds that is under way ends, and a new one begins. A feed that is paused stays so.")
+    effect = f"Bring {len(chosen)} marketplace{'' if len(chosen) == 1 else 's'}"
+    return Plan(effect=effect, says=" ".join(says), digest=digest(connection.pk, sorted(now), sorted(chosen)))
+
+
+def _run_marketplaces(connection: Connection, actor: User, cleaned: dict[str, Any]) -> str:
+    chosen = cleaned["marketplaces"]
+    operations.change_marketplaces(connection=connection, marketplaces=chosen, reason=cleaned["reason"], actor=actor)
+    return f"It brings {_names(chosen)} from now on."
+
+
+def _names(marketplaces: list[str]) -> str:
+    return ", ".join(name_of(each) for each in marketplaces)
+
+
 _PAUSE, _RESUME = _pausing(True), _pausing(False)
 DEEDS = {
     deed.name: deed
@@ -131,6 +155,15 @@ DEEDS = {
             form=ResumeForm,
             preview=_RESUME[0],
             run=_RESUME[1],
+        ),
+        Deed(
+            name="marketplaces",
+            label="Change the marketplaces",
+            permission=KEEP_CONNECTIONS,
+            form=MarketplacesForm,
+            preview=_preview_marketplaces,
+            run=_run_marketplaces,
+            clears=(snapshots.CODE, identities.CODE),
         ),
         Deed(
             name="credentials",

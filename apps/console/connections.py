@@ -15,7 +15,7 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import Entity
 from apps.core.permissions import KEEP_CONNECTIONS, READ_RUNS
 from apps.integrations import operations
-from apps.integrations.forms import CredentialsForm
+from apps.integrations.forms import CredentialsForm, by_region
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection
 from apps.integrations.regions import AMAZON, regions
@@ -38,10 +38,7 @@ class AccountForm(forms.Form):
         found = regions()
         self.fields["entity"].queryset = Entity.objects.filter(pk__in=[company.pk for company in companies])
         self.fields["region"].choices = [(code, region.title) for code, region in found.items()]
-        self.fields["marketplaces"].choices = [
-            (region.title, sorted(((each, name_of(each)) for each in region.marketplaces), key=lambda choice: choice[1]))
-            for region in AMAZON.values()
-        ]
+        self.fields["marketplaces"].choices = by_region(AMAZON.values())
 
 
 @door(READ_RUNS, methods=["GET", "POST"])

@@ -145,3 +145,8 @@ class Connector(Protocol):
 
     def pull(self, feed: str, cursor: Cursor) -> Generator[Page]:
         """The pages of a feed from the cursor on, to the end of what there is now. Raises a ConnectorError, or NotYet."""
+
+    def moved(self, feed: str, cursor: Cursor, *, added: bool) -> Cursor | None:
+        """Where a feed goes on once the marketplaces of the connection have changed, with some `added` or only fewer. None:
+        it does not go by them.
+        """

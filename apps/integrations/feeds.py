@@ -41,6 +41,8 @@ class Feed:
     """`store(source, page, files)` writes a page inside the transaction that moves the cursor; `files` are the page's
     documents as stored, in order. `after(source)` runs once the run has ended well, outside any transaction.
 
+    `moved(source)` runs in the transaction that changes the marketplaces of the connection, if the feed goes by them.
+
     `every` is the schedule that a new connection starts with; with nothing proven for `quiet_after` the feed is stale.
     `opens` are the exception types whose cases come of what it brings.
     """
@@ -52,6 +54,7 @@ class Feed:
     quiet_after: timedelta
     store: Callable[[Source, Page, Sequence[StoredFile]], Stored]
     after: Callable[[Source], None] = lambda source: None
+    moved: Callable[[Source], None] = lambda source: None
     opens: tuple[str, ...] = ()
 
 

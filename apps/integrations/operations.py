@@ -12,10 +12,11 @@ from apps.core.permissions import KEEP_CONNECTIONS, RUN_JOBS, check_may
 from apps.integrations import credentials as sealed
 from apps.integrations import jobs, runs, schedules
 from apps.integrations.checks import KIND as CHECK
+from apps.integrations.connectors import connector_of
 from apps.integrations.feeds import FEEDS, Feed
 from apps.integrations.models import Attempt, Connection, Job, JobState, Source, SyncRun
 from apps.integrations.regions import SANDBOX, Region, regions
-from apps.integrations.selling import check_free
+from apps.integrations.selling import check_choice, check_free
 
 CAN_RUN_AGAIN = (JobState.STUCK, JobState.FAILED, JobState.STOPPED)
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
@@ -179,6 +180,52 @@ def replace_credentials(
     job = jobs.enqueue(kind=CHECK, entity=connection.entity, args={"connection": connection.pk}, actor=actor)
     _note(connection, actor, "connection.credentials-replaced", after={"job": job.pk}, reason=reason)
     return job
+
+
+@transaction.atomic
+def change_marketplaces(
+    *, connection: Connection, marketplaces: Sequence[str], actor: User, reason: str = ""
+) -> Connection:
+    """Bring these marketplaces from now on. What came of one that it leaves stays; no feed is asked for it any more.
+
+    A feed that goes by marketplaces is pulled next, from its beginning where one was added. Its run that is under way ends,
+    for what that one asked for does not hold any more.
+    """
+    check_may(actor, KEEP_CONNECTIONS, connection.entity)
+    _check_has_feeds(connection)
+    locked = Connection.objects.select_for_update(no_key=True, of=("self",)).select_related("entity")
+    connection = locked.get(pk=connection.pk)
+    check_choice(connection, marketplaces, actor)
+    before, chosen = connection.marketplaces, list(dict.fromkeys(marketplaces))
+    connection.marketplaces = chosen
+    connection.save(update_fields=["marketplaces"])
+    _note(
+        connection,
+        actor,
+        "connection.marketplaces-changed",
+        before={"marketplaces": before},
+        after={"marketplaces": chosen},
+        reason=reason,
+    )
+    for source in list(connection.sources.select_for_update(no_key=True).order_by("pk")):  # all, before any job
+        cursor = connector_of(connection).moved(source.feed, source.cursor, added=bool(set(chosen) - set(before)))
+        if cursor is not None:
+            source.connection = connection
+            _begin_anew(source, cursor, actor)
+    return connection
+
+
+def _begin_anew(source: Source, cursor: dict, actor: User) -> None:
+    """A run that has the feed would go on where it was, and put its own cursor over this one."""
+    live = Job.objects.filter(run__source=source, run__ended_at=None, state__in=CAN_STOP).first()
+    if live:
+        stop(job=live, actor=actor, reason=f"The marketplaces of {source.connection} changed.")
+    source.cursor, source.watched_from = cursor, Now()
+    source.save(update_fields=["cursor", "watched_from"])
+    if source.feed in FEEDS:
+        FEEDS[source.feed].moved(source)
+    if not (source.paused or source.connection.revoked_at):
+        runs.pull(source)
 
 
 @transaction.atomic

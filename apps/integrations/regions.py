@@ -51,3 +51,8 @@ def regions() -> dict[str, Region]:
         marketplaces=OF_SANDBOX,
     )
     return {SANDBOX: sandbox, **AMAZON}
+
+
+def regions_at(endpoint: str) -> tuple[Region, ...]:
+    """Those that answer at this address: one, or Amazon's, where nobody knows the address."""
+    return tuple(region for region in regions().values() if region.endpoint == endpoint) or tuple(AMAZON.values())

@@ -1,6 +1,6 @@
 """Which connection brings which marketplace: of one account, each is brought by one connection."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from apps.core.errors import Refused
 from apps.core.locks import wait_for
@@ -8,6 +8,18 @@ from apps.core.models import User
 from apps.core.permissions import READ_RUNS
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection
+from apps.integrations.regions import regions_at
+
+
+def check_choice(connection: Connection, chosen: Collection[str], actor: User | None) -> None:
+    """Raises Refused where the connection cannot change to these marketplaces."""
+    found = regions_at(connection.endpoint)
+    if not chosen or set(chosen) - {each for region in found for each in region.marketplaces}:
+        titles = " and ".join(region.title for region in found)
+        raise Refused(f"Choose the marketplaces that the account sells in, of {titles}.", field="marketplaces")
+    if set(chosen) == set(connection.marketplaces):
+        raise Refused("It brings these already.", field="marketplaces")
+    check_free(connection, chosen, actor)
 
 
 def check_free(connection: Connection, chosen: Iterable[str], actor: User | None) -> None:

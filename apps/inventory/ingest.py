@@ -151,6 +151,12 @@ def _complete(place: Connection, snapshots: Collection[Snapshot]) -> None:
     Snapshot.objects.filter(pk__in=scanned).update(current=True, complete_at=Now())
 
 
+def leave(source: Source) -> None:
+    """What was scanned in a marketplace that the connection does not bring any more counts no longer."""
+    place = source.connection
+    Snapshot.objects.current().filter(connection=place).exclude(marketplace__in=place.marketplaces).update(current=False)
+
+
 def check(source: Source) -> None:
     """After a scan: what it shows about stale snapshots, broken identities and flipped listings."""
     entity = source.connection.entity
@@ -262,6 +268,7 @@ FBA_INVENTORY = register_feed(
         quiet_after=timedelta(hours=2),
         store=store,
         after=check,
+        moved=leave,
         opens=("stock.snapshot-stale", "stock.identity-break"),
     )
 )

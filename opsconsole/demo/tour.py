@@ -410,6 +410,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("connections", ian, at("/connections/")),
             ("connection", ian, _amazon_account()),
             ("connection-credentials", ian, _amazon_account("?do=credentials")),
+            ("connection-marketplaces", ian, _amazon_account("?do=marketplaces")),
             ("connection-read-only", kofi, _amazon_account()),
             ("runs", kofi, at("/runs/")),
             ("run", kofi, first_of("/runs/")),

@@ -262,6 +262,32 @@ class TestConnections:
         assert "Germany</label>" in europe and "Canada</label>" not in europe
         assert "Canada</label>" in americas and "Germany</label>" not in americas
 
+    def test_the_marketplaces_are_changed_after_a_preview(self, source):
+        place = source.connection
+        uk, de, fr = "A1F83G8C2ARO7P", "A1PA6795UKMFR9", "A13V1IB3VIYZZH"
+        place.account, place.endpoint, place.marketplaces = "A2X", "https://sellingpartnerapi-eu.amazon.com", [uk, de]
+        place.save()
+        admin, address = client(source, Role.ADMIN), reverse("connection", args=[place.pk]) + "?do=marketplaces"
+        body = text(admin.get(address))
+        assert "Change the marketplaces" in body and "France" in body and "United States" not in body
+        assert body.count(" checked") == 2
+        assert "Choose one at least." in text(admin.post(address, {"reason": "Moved", "digest": "", "preview": "1"}))
+        asked = {"marketplaces": [uk, fr], "reason": "Moved"}
+        preview = text(admin.post(address, asked | {"preview": "1"}))
+        assert "New: France." in preview and "Left: Germany." in preview and "Bring 2 marketplaces" in preview
+        (digest,) = [part.split('"')[0] for part in preview.split('name="digest" value="')[1:]]
+        other = ConnectionFactory(
+            entity=place.entity, name="Other", kind=place.kind, account="A2X", endpoint=place.endpoint, marketplaces=[fr]
+        )
+        refused = admin.post(address, asked | {"digest": digest})
+        assert refused.status_code == 422 and "Other brings France of this account already." in text(refused)
+        other.delete()
+        assert admin.post(address, asked | {"digest": digest}).status_code == 302
+        place.refresh_from_db()
+        assert place.marketplaces == [uk, fr]
+        assert "Moved" in text(admin.get(reverse("connection", args=[place.pk])))
+        assert client(source, Role.OPS).post(address, asked).status_code == 403
+
     def test_a_schedule_is_changed_after_a_preview(self, source):
         admin, address = client(source, Role.ADMIN), reverse("connection", args=[source.connection_id])
         asked = {"feed": source.pk, "minutes": "120", "reason": "Peak is over"}

@@ -109,6 +109,7 @@ def test_a_check_names_the_marketplaces_that_the_account_does_not_sell_in(sandbo
     told = connector_of(seller).check()
     assert told.marketplaces == tuple(sandbox.marketplaces)
     assert "United Kingdom and Germany. It refuses France: the account does not sell there." in told.words
+    assert "“Change the marketplaces” on its page" in told.words
     assert "(400 InvalidInput" in told.words
 
 

@@ -68,6 +68,9 @@ class Outside:
         self._answer()
         return Checked(words="Northbay sells in 2 marketplaces.", marketplaces=("A1F83G8C2ARO7P",))
 
+    def moved(self, feed: str, cursor, *, added: bool) -> dict:
+        return {}
+
     def pull(self, feed: str, cursor) -> Generator[Page]:
         begun = timezone.now()
         for number in range(cursor.get("page", 0), len(self.pages)):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +19,13 @@ from apps.exceptions.operations import find_action, perform, plan
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
 from apps.integrations.models import Command, Source
+from apps.integrations.operations import change_marketplaces
 from apps.inventory.drift import comparisons, differing
 from apps.inventory.models import Buffer, ErpStock, Level, Snapshot
 from apps.inventory.nodes import marketplace_of
 from apps.inventory.operations import PUSH, buffer_in_force, remove_buffer, set_buffer
 from apps.inventory.rules import Margin, promise
+from tests.console.conftest import signed_in
 from tests.factories import EntityFactory, ItemFactory, ListingFactory, mapped, person
 from tests.inventory.scans import DE, UK, aged, amazon, listing, page, running, scan, summary
 
@@ -72,10 +75,31 @@ def test_a_slow_schedule_is_given_two_pulls(entity):
 def test_a_connection_that_never_told_anything_is_stale_from_its_making_on(entity):
     place = amazon(entity, name="Brightfold UK")
     assert found(entity, STALE) == []
-    Source.objects.update(created_at=timezone.now() - timedelta(hours=3))
+    long_ago = timezone.now() - timedelta(hours=3)
+    Source.objects.update(created_at=long_ago, watched_from=long_ago)
     (case,) = found(entity, STALE)
     assert case.kind.headline(case) == "Brightfold UK has not told us once what Amazon holds"
     scan(place)
+    assert found(entity, STALE) == []
+
+
+def test_a_marketplace_that_the_connection_leaves_has_no_case_any_more(entity):
+    place, admin = amazon(entity, marketplaces=(UK, DE)), person(Role.ADMIN, entity)
+    scan(place, summary("OAK"), summary("ASH", marketplace=DE), broken("ELM", marketplace=DE))
+    Snapshot.objects.filter(marketplace=DE).update(began_at=timezone.now() - timedelta(days=4))
+    assert (len(found(entity, STALE)), len(found(entity, BREAK))) == (1, 1)
+    change_marketplaces(connection=place, marketplaces=[UK], actor=admin)
+    assert (found(entity, STALE), found(entity, BREAK)) == ([], [])
+    assert Snapshot.objects.get(marketplace=DE).levels.count() == 2  # as history
+    shown = signed_in(person(Role.ECOMMERCE, entity)).get(reverse("stock")).content.decode()
+    assert "OAK" in shown and "ASH" not in shown
+
+
+def test_one_that_it_takes_instead_is_not_stale_before_it_could_be_scanned(entity):
+    place = amazon(entity)
+    Source.objects.update(created_at=timezone.now() - timedelta(days=9))
+    scan(place, summary("OAK"))
+    change_marketplaces(connection=place, marketplaces=[DE], actor=person(Role.ADMIN, entity))
     assert found(entity, STALE) == []
 
 

@@ -30,7 +30,7 @@ def stale_snapshots(scope: Scope) -> Iterator[Finding]:
         counted.setdefault(place, {})[marketplace] = began
     for source in sources.order_by("pk"):
         marketplaces = counted.get(source.connection_id, {})
-        since = min(marketplaces.values(), default=source.created_at)
+        since = min(marketplaces.values(), default=max(source.created_at, source.watched_from))
         if now - since > stale_after(source.every):
             yield _finding(source, since, marketplaces)
 

@@ -44,6 +44,11 @@ PULLS: dict[str, Callable[[clients.Session, Connection, Cursor], Iterator[Page]]
     "amazon.settlements": settlements.pull,
     "amazon.listings": listings.pull,
 }
+MOVED: dict[str, Callable[..., Cursor]] = {
+    "amazon.orders": orders.moved,
+    "amazon.fba-inventory": lambda cursor, added: {},
+    "amazon.listings": lambda cursor, added: {},
+}
 
 
 class AmazonSeller:
@@ -79,6 +84,9 @@ class AmazonSeller:
             yield from PULLS[feed](session, self.connection, cursor)
         except ConfigError as error:
             raise access.of_operation(session, self.connection, error) from error
+
+    def moved(self, feed: str, cursor: Cursor, *, added: bool) -> Cursor | None:
+        return MOVED[feed](cursor, added=added) if feed in MOVED else None
 
     def _session(self) -> clients.Session:
         connection = self.connection
@@ -130,7 +138,8 @@ def _found(account: str, sells: list[str], refused: dict[str, ConnectorError]) -
     if refused:
         words += (
             f" It refuses {_listed(list(refused))}: the account does not sell there. While they are among the marketplaces "
-            f"of the connection, its feeds fail. {next(iter(refused.values())).evidence.words}"
+            "of the connection, its feeds fail: “Change the marketplaces” on its page takes them out. "
+            f"{next(iter(refused.values())).evidence.words}"
         )
     return words
 

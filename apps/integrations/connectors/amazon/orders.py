@@ -50,6 +50,16 @@ def pull(session: Session, connection: Connection, cursor: Cursor) -> Iterator[P
         raise
 
 
+def moved(cursor: Cursor, *, added: bool) -> Cursor:
+    """With a marketplace more, as far back as a first run reads, or further where we are behind; with fewer, where we are. A
+    token belongs to the marketplaces that it was asked with.
+    """
+    since = read(cursor.get("since"))
+    if since and added:
+        since = min(since, now() - FIRST)
+    return {"since": written(since)} if since else {}
+
+
 class _Named(msgspec.Struct):
     orderId: Any = None
     lastUpdatedTime: Any = None
