@@ -30,7 +30,7 @@ def test_finance_reads_what_needs_them_and_what_it_is_worth(ours: Company):
 def test_a_team_without_a_check_is_told_so(ours: Company):
     words = ours.client(Role.ADMIN).get("/").content.decode()
     assert "Nothing needs you now" in words
-    assert "No check of this installation belongs to Admin" in words
+    assert "No check reports to Admin" in words
 
 
 def test_ecommerce_reads_what_is_watched_for_them_and_no_settlements(ours: Company):
