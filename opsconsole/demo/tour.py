@@ -415,7 +415,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("runs", kofi, at("/runs/")),
             ("run", kofi, first_of("/runs/")),
             ("jobs", ian, at("/jobs/?view=all")),
-            ("job-stuck", priya, first_of("/jobs/?view=all")),
+            ("job-stuck", priya, first_of("/jobs/?view=troubled")),
             ("job-done", priya, _job_done),
             ("audit", priya, _audit_entry_open),
             ("not-found", priya, at("/settlements/nowhere/")),
