@@ -1,22 +1,26 @@
 """How we speak with Amazon: from an account's own credentials alone, through one client per account and process."""
 
 import gc
+import json
+import logging
 import os
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
 import pytest
+import redis
+from django.conf import settings
 from sp_api.base import Client
 
 from apps.integrations.connectors import connector_of
 from apps.integrations.connectors.amazon import PULLS, allowance, clients
 from apps.integrations.connectors.amazon.answers import Operation
-from apps.integrations.contract import ConfigError
+from apps.integrations.contract import ConfigError, NotYet
 from apps.integrations.credentials import seal
 from tests.factories import ConnectionFactory
 
@@ -204,3 +208,101 @@ def test_the_accounts_own_rate_counts_from_then_on_and_what_was_used_stays_used(
     assert 10 < bucket() <= 20
     (after,) = allowance.left([(bucket.account, slow)])
     assert after.rate == 0.1
+
+
+def test_a_clock_that_is_put_back_makes_no_debt_of_days(bucket):
+    slow = Operation(name="slow", rate=0.01, burst=3, holds=())
+    bucket(), bucket()
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    kept(bucket.account, slow, at=tomorrow.timestamp(), tokens=2)
+    (seen,) = allowance.left([(bucket.account, slow)])
+    assert seen.left == 1
+    kept(bucket.account, slow, tokens=0)
+    assert 90 < bucket(patience=timedelta(seconds=5)) <= 100
+    kept(bucket.account, slow, at=tomorrow.timestamp(), tokens=0.9)
+    bucket(patience=timedelta(seconds=5))
+    assert float(kept(bucket.account, slow)[b"at"]) <= datetime.now(UTC).timestamp()  # from then on it fills again
+
+
+def test_places_taken_at_a_fast_rate_are_not_paid_at_a_slow_one(bucket):
+    fast, patience = Operation(name="fast", rate=5, burst=3, holds=()), timedelta(seconds=5)
+    while allowance.take(bucket.account, fast, patience) <= patience:
+        pass
+    allowance.keep_rate(bucket.account, fast, 0.01)
+    assert 90 < allowance.take(bucket.account, fast, patience).total_seconds() <= 105
+
+
+def kept(account: str, operation: Operation, **changed: float) -> dict[bytes, bytes]:
+    """What Redis holds of a bucket, after these changes."""
+    broker, key = redis.Redis.from_url(settings.REDIS_URL), f"amazon-allowance:{account}:{operation.name}"
+    if changed:
+        broker.hset(key, mapping=changed)
+    return broker.hgetall(key)
+
+
+@pytest.fixture
+def asked(scripted, entity) -> Callable[[float], str]:
+    """`asked(rate)`: have Amazon name this rate in its answer to one getReports of ours; the account's bucket."""
+    connection = scripted.connection(entity)
+
+    def ask(rate: float) -> str:
+        answer = (200, {"x-amzn-ratelimit-limit": str(rate)}, json.dumps({"reports": []}).encode())
+        scripted.answers["/reports/2021-06-30/reports"] = [answer]
+        session_of(connection).ask(clients.GET_REPORTS, reportTypes="any")
+        return f"{connection.pk}@{connection.endpoint}"
+
+    return ask
+
+
+@pytest.fixture
+def broker_away(monkeypatch) -> Iterator[Callable[[], None]]:
+    """`broker_away()`: from now on nothing answers where our count of the calls is kept."""
+
+    def forget() -> None:
+        allowance._redis.cache_clear()
+        allowance._script.cache_clear()
+
+    def go() -> None:
+        monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+        forget()
+
+    yield go
+    forget()
+
+
+def test_the_accounts_own_rate_outlives_what_was_kept_of_it(asked):
+    """As after the broker began anew: the process that knows the rate still asks by it."""
+    bucket = asked(0.1)
+    redis.Redis.from_url(settings.REDIS_URL).delete(f"amazon-allowance:{bucket}:getReports")
+    with pytest.raises(NotYet) as raised:
+        for _ in range(clients.GET_REPORTS.burst + 1):
+            asked(0.1)
+    assert timedelta(seconds=5) < raised.value.after <= timedelta(seconds=10)
+
+
+def test_a_rate_that_amazon_takes_back_to_its_plan_does_not_stick(asked):
+    plan = clients.GET_REPORTS
+    bucket = asked(plan.rate)
+    allowance.keep_rate(bucket, plan, 3)  # an earlier worker's
+    clients._session.cache_clear()
+    asked(plan.rate)
+    (allowed,) = allowance.left([(bucket, plan)])
+    assert allowed.rate == plan.rate
+
+
+def test_with_the_broker_away_no_call_is_made_until_they_can_be_counted(asked, broker_away, scripted):
+    broker_away()
+    with pytest.raises(NotYet, match="how many calls of getReports are left cannot be read just now") as raised:
+        asked(0.1)
+    assert raised.value.after == timedelta(seconds=30)
+    assert not scripted.asked_for("/reports/2021-06-30/reports")
+
+
+def test_an_answer_counts_also_where_its_rate_cannot_be_kept(asked, broker_away, caplog):
+    asked(1000)
+    broker_away()
+    with caplog.at_level(logging.WARNING):
+        asked(0.1)
+    assert "Amazon's rate of getReports is not kept" in caplog.text
+    with pytest.raises(NotYet):  # the old rate, by which nothing needs a count, holds no more
+        asked(0.1)

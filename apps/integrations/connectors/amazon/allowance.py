@@ -12,13 +12,21 @@ from apps.integrations.contract import Allowance
 
 KEPT = timedelta(days=1)  # unused, any bucket is full long before
 # A token bucket by Redis' own clock. Tokens may be owed: whoever takes one that is not there yet waits until it is. Where
-# that is longer than they would, nothing is taken. Says in how many microseconds the call's turn is.
+# that is longer than they would, nothing is taken. Says in how many microseconds the call's turn is. Where the clock was put
+# back, time counts from now on; and nobody owes more than a wait at the rate that holds now, whatever held before.
 TAKE = """
 local now = redis.call('TIME')
 now = now[1] + now[2] / 1000000
 local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'rate')
 local rate, burst, patience = tonumber(kept[3] or ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local tokens = kept[1] and math.min(burst, kept[1] + (now - kept[2]) * rate) or burst
+local tokens = burst
+if kept[1] then
+    if tonumber(kept[2]) > now then
+        redis.call('HSET', KEYS[1], 'at', string.format('%.6f', now))
+    end
+    tokens = math.min(burst, kept[1] + math.max(0, now - kept[2]) * rate)
+    tokens = math.max(tokens, -patience * rate)
+end
 local wait = math.max(0, (1 - tokens) / rate)
 if wait <= patience then
     redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens - 1), 'at', string.format('%.6f', now))
@@ -31,7 +39,8 @@ return math.ceil(wait * 1000000)
 def take(account: str, operation: Operation, patience: timedelta) -> timedelta:
     """Take the next call's place, unless it is further off than `patience`; how far off it is.
 
-    One call of the burst is spared: on the way calls may catch up.
+    The operation's rate holds where nobody has kept the account's own. One call of the burst is spared: on the way calls may
+    catch up.
     """
     arguments = [
         operation.rate,
@@ -61,7 +70,7 @@ def left(asked: Sequence[tuple[str, Operation]]) -> list[Allowance]:
 
 def _left(operation: Operation, tokens: bytes | None, at: bytes | None, rate: bytes | None, now: float) -> Allowance:
     burst, named = max(1, operation.burst - 1), float(rate or operation.rate)
-    there = burst if tokens is None else min(burst, float(tokens) + (now - float(at)) * named)
+    there = burst if tokens is None else min(burst, float(tokens) + max(0.0, now - float(at)) * named)
     return Allowance(operation=operation.name, left=max(0.0, there / burst), rate=named)
 
 

@@ -7,11 +7,13 @@ the answers come back as they were, and `answers` judges them.
 """
 
 import functools
+import logging
 import os
 import threading
 import time
 import weakref
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from math import ceil
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+import redis
 from sp_api.api.inventories.inventories import Inventories
 from sp_api.api.listings_items.listings_items_2021_08_01 import ListingsItemsV20210801
 from sp_api.api.orders.orders_2026_01_01 import OrdersV20260101
@@ -33,11 +36,14 @@ from apps.integrations.connectors.amazon import allowance, answers
 from apps.integrations.connectors.amazon.answers import Answer, Operation
 from apps.integrations.contract import ConfigError, NotYet, PermanentError
 
+log = logging.getLogger(__name__)
+
 TIMEOUT = httpx.Timeout(30, connect=10)
 TOKEN_MARGIN = 60  # seconds: a token that ends during a call is no token
 LONGEST_TOKEN_LIFE = 3600
 SESSIONS_KEPT = 16
 PATIENCE = timedelta(seconds=5)  # a call whose turn is further off is not waited for: its run is put off instead
+UNCOUNTED = timedelta(seconds=30)  # until we look again whether the calls can be counted
 UNLIMITED = 50  # calls per second: faster than any plan of Amazon's, so there is nothing to keep to
 
 
@@ -190,7 +196,7 @@ class Session:
         """`name` is the account's, among all workers."""
         endpoint = endpoint.rstrip("/")
         self._name = name
-        self._rates: dict[Operation, float] = {}
+        self._rates: dict[Operation, float] = {}  # as this process last kept them for all
         # A proxy of the environment is for the way out, not for what answers on this machine.
         self.http = httpx.Client(verify=_certificates(), timeout=TIMEOUT, trust_env=not _is_loopback(endpoint))
         weakref.finalize(self, self.http.close)
@@ -231,17 +237,29 @@ class Session:
 
     def _wait_for_allowance(self, operation: Operation) -> None:
         """Keep to the plan: wait moments, or raise NotYet. What Amazon would refuse is not asked."""
-        if self._rates.get(operation, operation.rate) >= UNLIMITED:
+        rate = self._rates.get(operation, operation.rate)
+        if rate >= UNLIMITED:
             return
-        wait = allowance.take(self._name, operation, PATIENCE)
+        try:
+            wait = allowance.take(self._name, replace(operation, rate=rate), PATIENCE)
+        except redis.RedisError as error:
+            words = f"Our own pacing: how many calls of {operation.name} are left cannot be read just now, so none is made."
+            raise NotYet(words, UNCOUNTED) from error
         if wait > PATIENCE:
             raise NotYet(f"Our own pacing: the next {operation.name} is due in {ceil(wait.total_seconds())} s.", wait)
         time.sleep(wait.total_seconds())
 
     def _note_rate(self, operation: Operation, named: float | None) -> None:
-        if named and named != self._rates.get(operation, operation.rate):
-            self._rates[operation] = named
+        """The first answer in this process is always kept: what others kept before may hold no more."""
+        if not named or named == self._rates.get(operation):
+            return
+        try:
             allowance.keep_rate(self._name, operation, named)
+        except redis.RedisError:
+            log.warning("Amazon's rate of %s is not kept: the broker does not answer", operation.name, exc_info=True)
+            self._rates.pop(operation, None)
+        else:
+            self._rates[operation] = named
 
 
 @functools.lru_cache(maxsize=SESSIONS_KEPT)
