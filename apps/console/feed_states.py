@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from apps.console.words import listed
+from apps.console.words import instant, listed
 from apps.core.models import User
 from apps.exceptions.models import Case
 from apps.integrations.connectors import allowances_of
@@ -37,7 +37,8 @@ class Day:
 @dataclass(frozen=True, kw_only=True)
 class Standing:
     """A source with its newest run. `mark` is the shape before the state's word; `next_at` when it is asked next; `cases`
-    are the live ones that come of it, in its company; `allowance` is None where its system counts no calls.
+    are the live ones that may come of it: its connection's, and those of its company that name no connection; `allowance`
+    is None where its system counts no calls.
     """
 
     source: Source
@@ -66,19 +67,26 @@ def standings(sources: Iterable[Source], person: User) -> list[Standing]:
     runs = SyncRun.objects.filter(source__in=sources).select_related("job").order_by("source", "-id")
     newest = {run.source_id: run for run in runs.distinct("source")}
     ended = SyncRun.objects.newest_ended(sources)
+    states = [_state(source, newest.get(source.pk), ended.get(source.pk)) for source in sources]
     days, cases, allowances = _days(sources), _cases(sources, person), allowances_of(sources)
     return [
         Standing(
             source=source,
             title=title_of(source),
-            **dict(zip(("mark", "state", "says"), _state(source, newest.get(source.pk), ended.get(source.pk)), strict=True)),
+            mark=mark,
+            state=state,
+            says=says,
             run=newest.get(source.pk),
             next_at=_next(source, newest.get(source.pk)),
             day=days[source.pk],
-            cases=sum(cases.get((source.entity_id, code), 0) for code in _opens(source)),
+            cases=sum(
+                cases.get((source.entity_id, code, place), 0)
+                for code in _opens(source)
+                for place in (source.connection_id, None)
+            ),
             allowance=allowances.get(source.pk),
         )
-        for source in sources
+        for source, (mark, state, says) in zip(sources, states, strict=True)
     ]
 
 
@@ -116,12 +124,12 @@ def _hour(told: dict | None) -> str:
     return "f" if told and told["failed"] else "q"
 
 
-def _cases(sources: list[Source], person: User) -> dict[tuple[int, str], int]:
-    """{(company, type): live cases}"""
+def _cases(sources: list[Source], person: User) -> dict[tuple[int, str, int | None], int]:
+    """{(company, type, the connection that they name): live cases}"""
     codes = {code for source in sources for code in _opens(source)}
     live = Case.objects.visible_to(person).live().filter(type__in=codes, entity__in={source.entity_id for source in sources})
-    rows = live.order_by().values_list("entity", "type").annotate(Count("id"))
-    return {(entity, code): number for entity, code, number in rows}
+    rows = live.order_by().values_list("entity", "type", "facts__connection_id").annotate(Count("id"))
+    return {(entity, code, place): number for entity, code, place, number in rows}
 
 
 def _opens(source: Source) -> tuple[str, ...]:
@@ -140,7 +148,7 @@ def _state(source: Source, newest: SyncRun | None, ended: SyncRun | None) -> tup
     if source.feed not in FEEDS:
         return "unknown", "Not known", "no program here knows this feed"
     if timezone.now() > expected_by(source):
-        return "late", "Quiet", "clears no case meanwhile"
+        return "late", "Quiet", "clears no case meanwhile" + _paced_until(live)
     if live and live.verdict:
         return "transient", "Retrying", f"try {live.evidence['attempts'] + 1} of {MOST_TRIES} comes next"
     if live and is_paced(live):
@@ -152,6 +160,12 @@ def _state(source: Source, newest: SyncRun | None, ended: SyncRun | None) -> tup
     if source.proven_at:
         return "ok", "Good", "everything is told up to then"
     return "wait", "New", "nothing is proven yet"
+
+
+def _paced_until(live: SyncRun | None) -> str:
+    if not (live and is_paced(live)):
+        return ""
+    return f"; paced until {instant(live.job.not_before, timezone.now(), timezone.get_current_timezone())}"
 
 
 def _next(source: Source, newest: SyncRun | None) -> datetime | None:

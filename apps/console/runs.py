@@ -116,7 +116,7 @@ def _finding(feeds: list[Standing]) -> str:
     """1 feed needs you; 1 more is retried for you."""
     troubled = sum(feed.state in TROUBLED for feed in feeds)
     retried = sum(feed.state == "Retrying" for feed in feeds)
-    proven = sum(feed.state in ("Good", "Running") and feed.source.proven_at is not None for feed in feeds)
+    proven = sum(feed.state in ("Good", "Running", "Paced") and feed.source.proven_at is not None for feed in feeds)
     parts = [f"{words.counted(troubled, 'feed needs', 'feeds need')} you"] if troubled else []
     whose = f"{retried} more" if parts else words.counted(retried, "feed")
     parts += [f"{whose} {'is' if retried == 1 else 'are'} retried for you"] if retried else []

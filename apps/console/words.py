@@ -30,9 +30,9 @@ def instant(at: datetime, now: datetime, zone: ZoneInfo) -> str:
 
 def pace(rate: float) -> str:
     """How often a call may be made, `rate` in calls per second: 5 a second, one every 45 s, one every 3 min."""
-    if rate >= 1:
-        return f"{rate:,.0f} a second"
     seconds = round(1 / rate)
+    if seconds <= 1:
+        return f"{rate:,.0f} a second"
     return f"one every {seconds} s" if seconds < 120 else f"one every {round(seconds / 60)} min"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import F
 from django.utils import timezone
 
 from apps.core.models import Entity
@@ -90,7 +91,7 @@ def silent(*names: str) -> Callable[[Entity], dict[str, str]]:
         sources = Source.objects.filter(connection__entity=entity, feed__in=names).select_related("connection")
         return {
             f"^{source.connection_id}([^0-9]|$)": _silence(source, ZoneInfo(entity.zone))
-            for source in sources.order_by("-proven_at")  # of several the longest silence is told
+            for source in sources.order_by(F("proven_at").desc(nulls_last=True))  # of several the longest silence is told
             if not source.proven_at or source.proven_at < now - FEEDS[source.feed].quiet_after
         }
 

@@ -137,24 +137,27 @@ def connect(
 
 
 def add_feeds() -> int:
-    """Give each connection the feeds of its kind that a newer version of this program has brought; how many."""
+    """Give each connection the feeds of its kind that a newer version of this program has brought; how many. Where people
+    have paused all there were, a new one begins paused.
+    """
     added = 0
     for feed in FEEDS.values():
         for connection in Connection.objects.filter(kind=feed.kind).exclude(sources__feed=feed.name):
             with transaction.atomic():
                 locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
                 if not locked.sources.filter(feed=feed.name).exists():
-                    source = _begin_feed(locked, feed)
-                    _note(locked, None, "source.added", source, after={"every": str(feed.every)})
+                    paused = locked.sources.exists() and not locked.sources.filter(paused=False).exists()
+                    source = _begin_feed(locked, feed, paused=paused)
+                    _note(locked, None, "source.added", source, after={"every": str(feed.every), "paused": paused})
                     added += 1
     return added
 
 
-def _begin_feed(connection: Connection, feed: Feed) -> Source:
+def _begin_feed(connection: Connection, feed: Feed, *, paused: bool = False) -> Source:
     """The first pull does not wait for the schedule, unless nothing may be pulled."""
-    source = Source.objects.create(connection=connection, feed=feed.name, every=feed.every)
+    source = Source.objects.create(connection=connection, feed=feed.name, every=feed.every, paused=paused)
     schedules.keep(source)
-    if not connection.revoked_at:
+    if not (paused or connection.revoked_at):
         runs.pull(source)
     return source
 

@@ -65,6 +65,14 @@ def ticks(source: Source) -> list[str]:
     return re.findall(r'<i(?: class="(.)")?></i>', shown)
 
 
+def paced(source: Source) -> SyncRun:
+    """A run that waits for its turn."""
+    run = runs.pull(source)
+    later = timezone.now() + timedelta(minutes=3)
+    Job.objects.filter(pk=run.job_id).update(not_before=later, error="Our own pacing: the next getThings is due in 180 s.")
+    return SyncRun.objects.select_related("job").get(pk=run.pk)
+
+
 class TestEveryFeed:
     def test_each_hour_says_whether_data_was_proven(self, source, outside):
         def ended(hours_ago: int) -> None:
@@ -95,7 +103,18 @@ class TestEveryFeed:
         CaseFactory(entity=source.entity, type="order.held", team="ops")
         CaseFactory(type="sku.unmapped", team="ecommerce")
         body = text(client(source, Role.VIEWER).get(reverse("runs")))
-        assert 'data-l="Cases it feeds" class="num">3<' in body
+        assert 'data-l="Cases it may feed" class="num">3<' in body
+
+    def test_it_counts_no_case_of_another_account(self, source, monkeypatch):
+        monkeypatch.setitem(FEEDS, FEED, replace(FEEDS[FEED], opens=("order.late-ship", "settlement.fee-unmapped")))
+        other = ConnectionFactory(entity=source.entity, name="Southbay", kind=Connection.Kind.AMAZON)
+        Source.objects.create(connection=other, feed=FEED, every=EVERY)
+        for number in range(3):
+            facts = {"connection_id": source.connection_id}
+            CaseFactory(entity=source.entity, type="order.late-ship", team="ops", subject=f"{number}", facts=facts)
+        CaseFactory(entity=source.entity, type="settlement.fee-unmapped", team="finance")  # names none
+        body = text(client(source, Role.VIEWER).get(reverse("runs")))
+        assert re.findall(r'data-l="Cases it may feed" class="num">(\d+)<', body) == ["4", "1"]
 
     def test_it_says_how_much_of_the_allowance_is_used(self, source):
         place = ConnectionFactory(
@@ -106,6 +125,7 @@ class TestEveryFeed:
             allowance.take(f"{place.pk}@{place.endpoint}", clients.SEARCH_ORDERS, timedelta(0))
         body = text(client(source, Role.VIEWER).get(reverse("runs")))
         assert "53 % of searchOrders, one every 3 min" in body
+        assert f'aria-label="Allowance used of Amazon orders, {place.name}"' in body
 
     def test_it_is_good_only_with_proof_of_data(self, source, outside):
         assert state(source).endswith(">New")
@@ -144,6 +164,31 @@ class TestEveryFeed:
         outside.fail([PermanentError(evidence(400, operation="other"))])
         runs.run_here(source)
         assert Page(page.get(reverse("runs"))).heading == "1 feed needs you"
+
+    def test_a_paced_feed_that_has_proven_itself_still_does(self, source, outside):
+        runs.run_here(source)
+        run = paced(source)
+        page = Page(client(source, Role.OPS).get(reverse("runs")))
+        assert state(source).endswith(">Paced")
+        assert page.heading == "Every feed proves that it brings data"
+        body = text(client(source, Role.OPS).get(reverse("run", args=[run.pk])))
+        assert "waits for its turn" in body and "try-now" not in body and 'form="stop"' in body
+
+    def test_a_quiet_feed_says_that_it_is_paced(self, source):
+        age = timezone.now() - QUIET_AFTER * 2
+        Source.objects.update(proven_at=age, watched_from=age)
+        body = text(client(source, Role.VIEWER).get(reverse("runs")))
+        assert "Quiet" in body and "paced until" not in body
+        paced(source)
+        body = text(client(source, Role.VIEWER).get(reverse("runs")))
+        assert "Quiet" in body and "clears no case meanwhile; paced until " in body
+
+    def test_how_far_a_run_is_nobody_knows_beforehand(self, source):
+        run = runs.pull(source)
+        for address in (reverse("runs"), reverse("run", args=[run.pk])):
+            body = text(client(source, Role.OPS).get(address))
+            (bar,) = re.findall(r'<progress[^>]*aria-label="Progress[^>]*>', body)
+            assert "value=" not in bar
 
     def test_what_is_under_way_refreshes_by_itself(self, source):
         run = runs.pull(source)

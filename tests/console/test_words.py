@@ -93,7 +93,15 @@ def test_the_bars_stand_on_each_other_inside_the_chart(steps):
 
 @pytest.mark.parametrize(
     ("rate", "said"),
-    [(5, "5 a second"), (1, "1 a second"), (0.0222, "one every 45 s"), (0.0056, "one every 3 min"), (1000, "1,000 a second")],
+    [
+        (1000, "1,000 a second"),
+        (5, "5 a second"),
+        (1, "1 a second"),
+        (0.9, "1 a second"),
+        (0.5, "one every 2 s"),
+        (0.0222, "one every 45 s"),
+        (0.0056, "one every 3 min"),
+    ],
 )
 def test_how_often_a_call_may_be_made(rate, said):
     assert words.pace(rate) == said

@@ -220,6 +220,26 @@ def test_an_uploaded_connection_signs_in_nowhere(entity, admin):
         operations.check_connection(connection=ConnectionFactory(entity=entity), actor=admin)
 
 
+def test_a_feed_of_a_newer_version_begins_paused_where_people_paused_all_others(connected, admin, monkeypatch):
+    operations.add_feeds()
+    first, *others = connected.sources.all()
+    for source in others:
+        operations.pause(source=source, paused=True, actor=admin)
+    monkeypatch.setitem(FEEDS, "tests.newer", feed(name="tests.newer"))
+    operations.add_feeds()
+    pulled = sources_of(connected)["tests.newer"]
+    assert not pulled.paused and SyncRun.objects.filter(source=pulled).exists()
+    for source in (first, pulled):
+        operations.pause(source=source, paused=True, actor=admin)
+    for name in ("tests.newest", "tests.latest"):
+        monkeypatch.setitem(FEEDS, name, feed(name=name))
+    assert operations.add_feeds() == 2
+    for name in ("tests.newest", "tests.latest"):
+        waits = sources_of(connected)[name]
+        assert waits.paused and not task_of(waits).enabled and not SyncRun.objects.filter(source=waits).exists()
+        assert AuditEntry.objects.get(verb="source.added", after__feed=name).after["paused"] is True
+
+
 def test_a_feed_of_a_newer_version_begins_on_the_connections_there_are(connected, entity, monkeypatch):
     revoked_one = ConnectionFactory(entity=entity, kind=Connection.Kind.AMAZON, revoked_at=timezone.now())
     uploaded = ConnectionFactory(entity=entity)

@@ -88,6 +88,12 @@ class TestStale:
         Source.objects.update(proven_at=timezone.now() - QUIET_AFTER - timedelta(seconds=1))
         assert doubts(entity)
 
+    def test_of_several_feeds_the_one_that_never_proved_anything_is_told(self, source, entity):
+        Source.objects.update(proven_at=timezone.now() - QUIET_AFTER * 2)
+        Source.objects.create(connection=source.connection, feed="amazon.orders", every=EVERY)
+        (told,) = silent(FEED, "amazon.orders")(entity).values()
+        assert "has proven nothing yet" in told
+
 
 class TestFailing:
     def test_a_structural_failure_opens_at_once_and_clears_with_a_run_that_works(self, source, outside, entity):

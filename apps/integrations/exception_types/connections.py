@@ -124,9 +124,9 @@ UNAUTHORISED = register(
         runbook=Runbook(
             impact="None of its feeds is pulled until it is let in again. What came before is kept.",
             steps=(
-                "Read what the system answered: consent withdrawn, or a secret run out.",
-                "In Seller Central, under Apps and Services, see that the app is still authorised.",
-                "Where consent or secret changed, replace the credentials here: an admin can.",
+                "Read what the system answered: consent withdrawn, a secret run out, or a role that the app lacks.",
+                "In Seller Central, under Apps and Services, see that the app is still authorised, with the role that is named.",
+                "Where consent, secret or role changed, replace the credentials here: an admin can.",
                 "Check the connection. If it answers, its feeds go on where they stopped.",
             ),
             prevention="Put the day on which the client secret runs out into your calendar; Amazon writes to the app's owner.",

@@ -46,6 +46,7 @@ def broken_identities(scope: Scope) -> Iterator[Finding]:
             currency=scope.entity.base_currency,
             lines=len(failed),
             facts={
+                "connection_id": first.snapshot.connection_id,
                 "source": sources.get(first.snapshot.connection_id),
                 "listing": first.listing_id,
                 "skus": [level.listing.sku for level in shown],

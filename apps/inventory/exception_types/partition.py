@@ -42,6 +42,7 @@ def flipped_listings(scope: Scope) -> Iterator[Finding]:
                 "sku": listing.sku,
                 "title": listing.title,
                 "connection": listing.connection.name,
+                "connection_id": listing.connection_id,
                 "marketplace": name_of(listing.marketplace),
                 "buffer": str(buffer) if buffer else "",
                 "set_at": buffer.set_at.isoformat() if buffer else "",

@@ -47,6 +47,7 @@ def _finding(source: Source, since: datetime, counted: dict[str, datetime]) -> F
         facts={
             "source": source.pk,
             "connection": place.name,
+            "connection_id": place.pk,
             "since": since.isoformat(),
             "every": int(source.every / timedelta(minutes=1)),
             "limit": int(stale_after(source.every) / timedelta(minutes=1)),

@@ -85,11 +85,11 @@ def late_orders(scope: Scope) -> Iterator[Finding]:
     for place, name, day, *order in named:
         subject = f"{place}:{day.isoformat()}"
         found.setdefault(subject, Group()).add(*order)
-        names[subject] = (name, day)
+        names[subject] = (place, name, day)
     for subject, group in found.items():
         if scope.subjects is None or subject in scope.subjects:
-            name, day = names[subject]
-            yield group.finding(scope, subject, connection=name, day=day.isoformat())
+            place, name, day = names[subject]
+            yield group.finding(scope, subject, connection=name, connection_id=place, day=day.isoformat())
 
 
 def held_orders(scope: Scope) -> Iterator[Finding]:
