@@ -16,12 +16,10 @@ def fact_table(django_db_setup, django_db_blocker) -> None:
 
 
 @pytest.fixture
-def test_types(fact_table):
-    """The types of tests.exceptions.facts, in the catalogue for one test."""
-    REGISTRY.update({kind.code: kind for kind in facts.TYPES})
-    yield
+def test_types(fact_table, monkeypatch):
+    """The types of tests.exceptions.facts, in the catalogue for one test, whatever that puts in their place."""
     for kind in facts.TYPES:
-        del REGISTRY[kind.code]
+        monkeypatch.setitem(REGISTRY, kind.code, kind)
 
 
 @pytest.fixture
