@@ -100,7 +100,7 @@ class Order(models.Model):
     class Meta:
         ordering = ["-purchased_at"]
         constraints = [
-            models.UniqueConstraint(fields=["order_id", "connection"], name="one_order_per_id"),
+            models.UniqueConstraint(fields=["connection", "order_id"], name="one_order_per_id"),
             models.CheckConstraint(condition=Q(channel__in=["", "AFN", "MFN"]), name="order_channel_known"),
             models.CheckConstraint(condition=Q(route__in=Route.values), name="order_route_known"),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="order_status_known"),

@@ -133,7 +133,6 @@ NEWS = """
         WHERE o.connection_id = %(connection)s AND o.order_id = said.order_id
         LIMIT 1) known ON true
     WHERE known.content IS DISTINCT FROM said.content
-    ORDER BY said.place
 """
 
 # Of lines that are not stored yet, the orders of those whose SKU has no item on the day of their purchase.
@@ -181,7 +180,7 @@ STORE = f"""
                          THEN 'pending' ELSE o.route END
         RETURNING o.order_id, o.id, o.xmax <> 0 AS older, {PURGE_DUE} AS past
     ), sold AS (
-        SELECT kept.id AS order_id, kept.older, line.*
+        SELECT kept.id AS order_id, line.*
         FROM said
         JOIN kept USING (order_id)
         CROSS JOIN LATERAL json_to_recordset(said.lines) line (

@@ -68,10 +68,11 @@ class _Named(msgspec.Struct):
 NAMED = msgspec.json.Decoder(_Named)
 
 
-def _record(place: int, raw: msgspec.Raw) -> Record:
+def _record(place: int, came: msgspec.Raw) -> Record:
     """The bytes of the record alone, so that it does not keep its page in memory."""
-    said = _named(bytes(raw))
-    return Record(key=said.orderId if said.orderId and isinstance(said.orderId, str) else f"#{place}", raw=bytes(raw))
+    raw = bytes(came)
+    named = _named(raw).orderId
+    return Record(key=named if named and isinstance(named, str) else f"#{place}", raw=raw)
 
 
 def _named(raw: bytes) -> _Named:
