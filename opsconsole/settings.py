@@ -56,8 +56,8 @@ INSTALLED_APPS = [
     "csp",
     "apps.core",
     "apps.exceptions",
-    "apps.work",
     "apps.integrations",
+    "apps.work",
     "apps.catalog",
     "apps.orders",
     "apps.inventory",
@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "apps.settlements",
     "apps.imports",
     "apps.console",
+    "apps.api",
 ]
 
 MIDDLEWARE = [
