@@ -1,6 +1,7 @@
 """Companies, people, their roles, and the audit trail that nobody can rewrite."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import available_timezones
 
@@ -9,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower, Now
 
-from apps.core.permissions import Permission, Role, Team, teams_seen_by
+from apps.core.permissions import KEEP_PEOPLE, Permission, Role, Team, teams_seen_by
 
 
 def validate_zone(name: str) -> None:
@@ -63,6 +64,14 @@ class User(AbstractBaseUser):
     def entities_where(self, permission: Permission) -> list[int]:
         """Ids of the companies in which this person has the permission."""
         return [entity for entity, roles in self._roles.items() if roles & permission.roles]
+
+    def keeps(self, person: "User") -> bool:
+        """Whether the person's whole account is this admin's to keep: admin of every company in which the person has a role.
+
+        Whoever can set a password can be that person everywhere, so being admin of one of their companies is not enough.
+        """
+        theirs = set(person.memberships.values_list("entity_id", flat=True))
+        return bool(theirs) and theirs <= set(self.entities_where(KEEP_PEOPLE))
 
     def teams_seen_in(self) -> dict[int, frozenset[Team]]:
         """Entity id -> the queues that this person reads there."""
@@ -119,6 +128,38 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["user", "entity", "role"], name="one_membership_per_role"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def in_force(self, now: datetime) -> "ApiTokenQuerySet":
+        return self.filter(revoked_at=None, expires_at__gt=now)
+
+
+class ApiToken(models.Model):
+    """A key with which a program speaks as a person. `digest` is SHA-256 in hex, `prefix` the beginning that people see."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True)
+    prefix = models.CharField(max_length=12)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(
+                    expires_at__gt=models.F("created_at"),
+                    expires_at__lte=models.F("created_at") + timedelta(days=366),
+                ),
+                name="token_ends_within_a_year",
+            )
         ]
 
 

@@ -52,6 +52,7 @@ LOCK_PERIODS = _permission("periods.lock", "lock months or ask for one to be unl
 POST_LATER = _permission("journals.post-later", "post what waits for a locked month in a later one", Role.FINANCE)
 CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else asked for", Role.FINANCE, Role.ADMIN)
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
+KEEP_PEOPLE = _permission("people.keep", "invite people or change their roles", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
 KEEP_CONNECTIONS = _permission("connections.keep", "connect systems or change their schedules", Role.ADMIN)
 READ_RUNS = _permission("runs.read", "read connections and sync runs", Role.OPS, Role.ADMIN, Role.VIEWER)
