@@ -13,6 +13,7 @@ from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 
 from opsconsole import embedded
+from opsconsole.mail import mail_settings
 
 
 def broker_url(redis_url: str) -> str:
@@ -123,6 +124,14 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+# Mail leaves only where EMAIL_URL says by which server; pages that would send some say so where it is unset.
+EMAIL_URL = os.environ.get("EMAIL_URL", "")
+MAIL_SENT = bool(EMAIL_URL)
+vars().update(mail_settings(EMAIL_URL))
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "opsconsole@localhost")
+# What links in mails begin with.
+CONSOLE_URL = os.environ.get("OPSCONSOLE_URL") or f"http://127.0.0.1:{int(os.environ.get('WEB_PORT') or 8000)}"
 
 # Files are kept as they came, with their hash, before anything reads them.
 MEDIA_ROOT = os.environ.get("FILES_ROOT") or DATA / "files"
