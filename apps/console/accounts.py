@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from apps.console import words
-from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
+from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import APPLY_CHART, READ_MONEY
@@ -24,6 +24,7 @@ from apps.settlements.accounts import (
     waiting_on,
     why_not_closed,
 )
+from apps.work.deeds import Deed
 
 MISSING = "ledger.account-missing"
 

@@ -12,11 +12,12 @@ from django.shortcuts import get_object_or_404, redirect
 from apps.console.case_moves import MOVES, Move, form_for, offered
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
 from apps.console.queue import acts_on, behind
-from apps.console.screens import door, render_screen, show_in_zone, who_can
+from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.timeline import timeline
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import User
 from apps.core.permissions import Team
+from apps.core.refusals import who_can
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
 from apps.exceptions.reference import score_words

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from apps.console.deeds import Deed, attempt, may_not, named, offer
+from apps.console.deeds import attempt, may_not, named, offer
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry
 from apps.core.permissions import KEEP_CHAINS, READ_MONEY
@@ -19,6 +19,7 @@ from apps.settlements.chain_rules import Link
 from apps.settlements.chain_words import link_words
 from apps.settlements.chains import RollForward
 from apps.settlements.models import ReserveChain
+from apps.work.deeds import Deed
 
 MARKS = {Link.HOLDS: "ok", Link.BROKEN: "bad", Link.GAP: "transient", Link.OPENING: "wait"}
 ENTRIES_SHOWN = 20

@@ -10,11 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, attempt, may_not, offer
 from apps.console.screens import door, render_screen, show_in_zone
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_ORDERS, SIGN_CHECKS
 from apps.exceptions.types import Plan, digest
+from apps.work.deeds import Deed
 from apps.work.models import SignedCheck
 from apps.work.routines import ROUTINES, Entry, Routine, days, decided, due, mark_peak, next_due, sign
 

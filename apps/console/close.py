@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from apps.console import months
-from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
+from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.months import Month
 from apps.console.screens import door, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry, Entity, User
@@ -18,6 +18,7 @@ from apps.core.permissions import CONFIRM_UNLOCK, LOCK_PERIODS, READ_MONEY, SET_
 from apps.exceptions.forms import NoForm, ReasonForm
 from apps.exceptions.types import Plan, digest
 from apps.settlements import causes, closing
+from apps.work.deeds import Deed
 
 MONTHS_SHOWN = 24
 CASES_SHOWN = 12

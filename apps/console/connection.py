@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
-from apps.console.deeds import Deed, attempt, may_not, named, offer
+from apps.console.deeds import attempt, may_not, named, offer
 from apps.console.feed_states import standings
 from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.timeline import history
@@ -27,6 +27,7 @@ from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Connection, Job, JobState, Source
 from apps.integrations.words import span
 from apps.inventory.exception_types import identities, snapshots
+from apps.work.deeds import Deed
 
 UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
 

@@ -7,7 +7,7 @@ from django.db.models import Count, Sum
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, attempt, may_not, offer
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.console.timeline import history
 from apps.core.models import AuditEntry, User
@@ -17,6 +17,7 @@ from apps.exceptions.types import Plan
 from apps.ledger.models import BatchJournal, ExportBatch, JournalLine
 from apps.settlements import voiding
 from apps.settlements.exports import download
+from apps.work.deeds import Deed
 
 
 def _preview_void(batch: ExportBatch, actor: User, cleaned: dict[str, Any]) -> Plan:

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
+from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import MAP_FEES, READ_MONEY
@@ -14,6 +14,7 @@ from apps.exceptions.types import Plan, digest
 from apps.settlements import causes
 from apps.settlements.leg_changes import LEGS, load_held, preview_load, put_away
 from apps.settlements.models import FileReading
+from apps.work.deeds import Deed
 
 Status = FileReading.Status
 

@@ -8,10 +8,11 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from apps.console.middleware import UNPROCESSABLE
-from apps.console.screens import PAGE, door, not_allowed_words, page_of, query_without, render_screen
+from apps.console.screens import PAGE, door, page_of, query_without, render_screen
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import IMPORT_SHEETS
+from apps.core.refusals import not_allowed_words
 from apps.imports.importable import SHEETS, Importable, sheet_of
 from apps.imports.models import Mode
 from apps.imports.operations import sheets_of, take_file, visible_to

@@ -8,45 +8,16 @@ from django.db.models import Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, offer
+from apps.console.deeds import Attempted, attempt, may_not, offer
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
-from apps.console.ticked import APPROVE, Ticked
 from apps.console.timeline import history
 from apps.core.models import User
 from apps.core.permissions import APPROVE_JOURNALS, EXPORT_JOURNALS, READ_MONEY
-from apps.exceptions.forms import ReasonForm
-from apps.exceptions.types import Plan, digest
 from apps.ledger.models import BatchJournal, Journal
-from apps.settlements import causes
-from apps.settlements.approval import withdraw as withdraw_approval
+from apps.settlements.journal_deeds import APPROVE, WITHDRAW, Ticked
 from apps.settlements.models import JournalPart, SettlementJournal
 
 State = Journal.State
-
-
-def _preview_withdraw(journal: Journal, actor: User, cleaned: dict[str, Any]) -> Plan:
-    return Plan(
-        effect="Take the approval back",
-        says="It goes back to draft with your reason, and can be approved again. Its lines stay as they are.",
-        digest=digest("withdraw", journal.pk, journal.state, journal.approved_at),
-        detail={"now": f"Approved by {journal.approved_by}", "then": "Draft"},
-    )
-
-
-def _withdraw(journal: Journal, actor: User, cleaned: dict[str, Any]) -> str:
-    withdraw_approval(journal=journal, reason=cleaned["reason"], actor=actor)
-    return "The journal is a draft again."
-
-
-WITHDRAW = Deed(
-    name="withdraw",
-    label="Take the approval back",
-    permission=APPROVE_JOURNALS,
-    form=ReasonForm,
-    preview=_preview_withdraw,
-    run=_withdraw,
-    clears=causes.MONTHS,
-)
 
 
 @door(READ_MONEY)

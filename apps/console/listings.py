@@ -1,7 +1,6 @@
 """Which SKU is which item: the listings, one with its mapping over time and what may be done to it, the items."""
 
 from datetime import timedelta
-from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -10,17 +9,14 @@ from django.utils import timezone
 
 from apps.catalog import operations
 from apps.catalog.models import Item, Listing, MappingPart, SkuMapping
-from apps.catalog.operations import parts_of, words_of
-from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
+from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
-from apps.core.errors import Refused
 from apps.core.models import User
-from apps.core.permissions import MAP_SKUS, READ_ORDERS
-from apps.exceptions.forms import ReasonForm
+from apps.core.permissions import READ_ORDERS
 from apps.exceptions.models import Case
-from apps.exceptions.types import Plan
 from apps.integrations.models import Job, JobState
 from apps.orders import mapping
+from apps.orders.mapping_deeds import DEEDS, MAP, fitting_deeds
 from apps.orders.models import Order
 from apps.orders.routing import RELEASE
 
@@ -28,79 +24,6 @@ VIEWS = {"all": "All", "unmapped": "No item", "mapped": "Mapped", "ended": "Ende
 UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
 SHOWN_AFTER = timedelta(hours=1)  # how long an ended release stays on the listing's page
 ORDERS_SHOWN = 10
-
-
-def _preview_map(listing: Listing, actor: User, cleaned: dict[str, Any]) -> Plan:
-    return mapping.plan_map(listing, cleaned)
-
-
-def _run_map(listing: Listing, actor: User, cleaned: dict[str, Any]) -> str:
-    return mapping.run_map(listing, cleaned, actor)
-
-
-def _run_change(listing: Listing, actor: User, cleaned: dict[str, Any]) -> str:
-    said = {name: cleaned[name] for name in ("parts", "since", "reason")}
-    operations.change_mapping(listing=listing, **said, actor=actor)
-    since = cleaned["since"]
-    return f"Changed. {listing} is {words_of(cleaned['parts'])} from {since.day} {since:%b %Y} on."
-
-
-def _run_undo(listing: Listing, actor: User, cleaned: dict[str, Any]) -> str:
-    before = operations.undo_mapping(mapping=_to_undo(listing), reason=cleaned["reason"], actor=actor)
-    return f"Undone. {listing} is {words_of(parts_of(before))} again." if before else f"Undone. {listing} has no item."
-
-
-def _to_undo(listing: Listing) -> SkuMapping:
-    """The mapping of today; where there is none, the newest."""
-    found = (
-        operations.mapping_on(listing, mapping.today(listing))
-        or listing.mappings.in_force().order_by("-period").first()
-    )
-    if found is None:
-        raise Refused(f"{listing} has no mapping to undo.", code="none")
-    return found
-
-
-MAP = Deed(
-    name="map",
-    label="Map this SKU",
-    permission=MAP_SKUS,
-    form=lambda listing, actor, data=None: mapping.MapForm(listing, data),
-    preview=_preview_map,
-    run=_run_map,
-    clears=mapping.CASES,
-    template="cases/sku_plan.html",
-    form_template="cases/sku_form.html",
-)
-BUNDLE = Deed(
-    name="bundle",
-    label="It is a bundle",
-    permission=MAP_SKUS,
-    form=lambda listing, actor, data=None: mapping.BundleForm(listing, data),
-    preview=_preview_map,
-    run=_run_map,
-    clears=mapping.CASES,
-    template="cases/sku_plan.html",
-)
-CHANGE = Deed(
-    name="change",
-    label="Change it from a day on",
-    permission=MAP_SKUS,
-    form=lambda listing, actor, data=None: mapping.ChangeForm(listing, data),
-    preview=lambda listing, actor, cleaned: mapping.plan_change(listing, cleaned["parts"], cleaned["since"]),
-    run=_run_change,
-    clears=mapping.CASES,
-)
-UNDO = Deed(
-    name="undo",
-    label="Undo the mapping",
-    permission=MAP_SKUS,
-    form=ReasonForm,
-    preview=lambda listing, actor, cleaned: mapping.plan_undo(_to_undo(listing)),
-    run=_run_undo,
-    clears=mapping.CASES,
-)
-DEEDS = {deed.name: deed for deed in (MAP, BUNDLE, CHANGE, UNDO)}
 
 
 @door(READ_ORDERS)
@@ -158,7 +81,7 @@ def _present(listing: Listing) -> SkuMapping | None:
 def listing(request: HttpRequest, pk: int) -> HttpResponse:
     """?do= names another deed than the one that is offered first."""
     found = _seen_by(request, pk)
-    fitting = _fitting(found)
+    fitting = fitting_deeds(found)
     deed = DEEDS.get(request.GET.get("do", ""))
     deed = deed if deed in fitting else fitting[0]
     able = not may_not(deed, found, request.user)
@@ -182,11 +105,6 @@ def _seen_by(request: HttpRequest, pk: int) -> Listing:
     return found
 
 
-def _fitting(listing: Listing) -> list[Deed]:
-    """A mapped one is changed or undone, and mapped for days that nothing maps yet; the likeliest first."""
-    return [CHANGE, UNDO, MAP, BUNDLE] if listing.mappings.in_force().exists() else [MAP, BUNDLE]
-
-
 def _show(request: HttpRequest, listing: Listing, attempted: Attempted | None) -> HttpResponse:
     history = listing.mappings.order_by("-pk").select_related("made_by").prefetch_related("parts__item")
     release = _releases(request.user).filter(args__listings__contains=[listing.pk]).order_by("-pk").first()
@@ -202,7 +120,7 @@ def _show(request: HttpRequest, listing: Listing, attempted: Attempted | None) -
         .live()
         .filter(type__in=mapping.CASES, entity=listing.entity_id, subject=str(listing.pk)),
         "attempted": attempted,
-        "others": [(deed.name, deed.label) for deed in _fitting(listing) if attempted and deed != attempted.deed],
+        "others": [(deed.name, deed.label) for deed in fitting_deeds(listing) if attempted and deed != attempted.deed],
         "job": release if recent else None,
         "may_not": may_not(MAP, listing, request.user),
     }

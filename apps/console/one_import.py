@@ -9,12 +9,13 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from openpyxl.utils import column_index_from_string
 
-from apps.console.deeds import Attempted, Deed, attempt, offer
+from apps.console.deeds import Attempted, attempt, offer
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
-from apps.console.screens import door, not_allowed_words, page_of, query_without, render_screen, show_in_zone
+from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import IMPORT_SHEETS
+from apps.core.refusals import not_allowed_words
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.types import Plan
 from apps.imports.importable import Importable, sheet_of
@@ -22,6 +23,7 @@ from apps.imports.models import NEEDS_YOU, Import, ImportRow, Mode, Outcome
 from apps.imports.operations import begin_apply, can_apply, preview_undo, throw_away, undo
 from apps.imports.writing import CONTENT_TYPES, with_errors
 from apps.integrations.jobs import ENDED
+from apps.work.deeds import Deed
 
 VIEWS = {
     "needs-you": ("Needs you", NEEDS_YOU),

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect
 
 from apps.console import words
 from apps.console.close import Subject
-from apps.console.deeds import Deed, attempt, may_not, offer
+from apps.console.deeds import attempt, may_not, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
@@ -16,6 +16,7 @@ from apps.core.permissions import KEEP_ORDER_SETTINGS, READ_ORDERS
 from apps.exceptions.types import Plan, digest
 from apps.orders import buyers
 from apps.orders.operations import LONGEST_KEPT, LONGEST_WARNING, set_order_settings, settings_of
+from apps.work.deeds import Deed
 
 
 class SettingsForm(forms.Form):

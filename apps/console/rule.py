@@ -7,7 +7,7 @@ from django.db.models import Exists, F, OuterRef, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
+from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.core.models import User
 from apps.core.permissions import MAP_FEES, READ_MONEY
@@ -17,6 +17,7 @@ from apps.ledger.models import Account, TaxClass
 from apps.settlements import causes
 from apps.settlements.models import FeeRule, FeeSignature, Resolution, RollUp
 from apps.settlements.rule_versions import change, change_rule, foresee, history, undo, undo_rule
+from apps.work.deeds import Deed
 
 NO_TAX = "none"
 

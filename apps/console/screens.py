@@ -1,6 +1,6 @@
 """What every screen shares: the door, the companies in view, the answer as a page or a part of it, pages of a list."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -16,10 +16,10 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
-from apps.console import words
 from apps.core.errors import NotAllowed
-from apps.core.models import Entity, User
+from apps.core.models import Entity
 from apps.core.permissions import Permission
+from apps.core.refusals import not_allowed_words
 
 PAGE = 50
 COMPANY = "company"
@@ -70,19 +70,6 @@ def door(*permissions: Permission, methods: Sequence[str] = ("GET",)) -> Callabl
         return require_http_methods([*methods, "HEAD"] if "GET" in methods else [*methods])(enter)
 
     return decorate
-
-
-def not_allowed_words(permission: Permission, person: User) -> str:
-    """Your role cannot approve journals. Marta Lis and Ian Grove can."""
-    return f"Your role cannot {permission.does}. {who_can(permission, person.teams_seen_in())}"
-
-
-def who_can(permission: Permission, entity_ids: Iterable[int]) -> str:
-    able = User.objects.filter(
-        is_active=True, memberships__entity_id__in=list(entity_ids), memberships__role__in=permission.roles
-    )
-    names = list(able.distinct().order_by("name").values_list("name", flat=True)[:3])
-    return f"{words.listed(names)} can." if names else "Nobody in your companies can yet: an admin gives the role."
 
 
 def render_screen(

@@ -6,9 +6,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from apps.console.screens import Companies, door, render_screen, who_can
+from apps.console.screens import Companies, door, render_screen
 from apps.core.models import Entity, User
 from apps.core.permissions import APPLY_CHART, MAP_FEES, READ_MONEY, TAKE_FILES, Permission
+from apps.core.refusals import who_can
 from apps.exceptions.models import State, Tally
 from apps.integrations.models import StoredFile
 from apps.ledger.models import Account

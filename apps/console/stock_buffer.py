@@ -6,7 +6,6 @@ from typing import Any
 from django import forms
 
 from apps.catalog.models import Listing
-from apps.console.deeds import Deed
 from apps.console.words import counted
 from apps.core.errors import Refused
 from apps.core.models import User
@@ -17,6 +16,7 @@ from apps.inventory.exception_types import partition
 from apps.inventory.models import Buffer, Level
 from apps.inventory.operations import buffer_in_force, proposed_buffer, remove_buffer, set_buffer
 from apps.inventory.rules import Margin, Promise, promise
+from apps.work.deeds import Deed
 
 HERE, EVERYWHERE = "here", "everywhere"
 

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 
 from apps.catalog.models import Listing
-from apps.console.deeds import Attempted, Deed, attempt, may_not, named, offer
+from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
 from apps.console.stock import items_of, stale_snapshots, trust_in
 from apps.console.stock_buffer import REMOVE, SET, level_of
@@ -34,6 +34,7 @@ from apps.inventory.rules import (
     promise,
 )
 from apps.inventory.words import FIGURES, Figure
+from apps.work.deeds import Deed
 
 BAR = 1000  # the width of the bar of units, in the units of its SVG
 OTHERS_SHOWN = 12

@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from apps.console import words
-from apps.console.booked import Booked, Month, Posted, months_of, posted_by
 from apps.console.lines import NONE, version_seen_by, with_account
 from apps.console.screens import door, render_screen
 from apps.console.waterfall import Chart, chart
@@ -18,6 +17,7 @@ from apps.core.money import ZERO
 from apps.core.permissions import READ_MONEY, TAKE_FILES
 from apps.exceptions.models import Case
 from apps.ledger.models import Account, Journal, TaxClass
+from apps.settlements.booked import Booked, Month, Posted, months_of, posted_by
 from apps.settlements.models import FeeSignature, FileReading, Settlement, SettlementVersion
 from apps.settlements.verdict import cases_about
 

@@ -6,6 +6,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from apps.core import money
+from apps.core.words import counted as counted
+from apps.core.words import listed as listed
 
 SOON = timedelta(hours=48)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -89,14 +91,3 @@ def sums(amounts: Iterable[tuple[str, Decimal]], joined: str = " + ") -> str:
 def figure(amount: Decimal, currency: str) -> str:
     """An amount under a head that names its currency: −1,846.30."""
     return f"{money.MINUS if amount < 0 else ''}{abs(money.round_half_up(amount, currency)):,f}"
-
-
-def listed(names: Iterable[str], joined: str = "and") -> str:
-    """Marta Lis, Priya Nair and Ian Grove."""
-    names = list(names)
-    return f" {joined} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
-
-
-def counted(number: int, noun: str, nouns: str = "") -> str:
-    """1 line, 24,715 lines."""
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
