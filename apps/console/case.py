@@ -99,7 +99,7 @@ def move(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 def case_seen_by(request: HttpRequest, pk: int) -> Case:
     """The case, if the person reads its queue; else there is none."""
     visible = Case.objects.visible_to(request.user).select_related(
-        "entity", "claimed_by", "ended_by", "earlier__ended_by"
+        "entity", "assigned_to", "claimed_by", "ended_by", "earlier__ended_by"
     )
     found = get_object_or_404(visible, pk=pk)
     show_in_zone(found.entity)

@@ -49,7 +49,7 @@ def home(request: HttpRequest) -> HttpResponse:
     teams = [team for team in Team if any(team == other for _, other in queues)]
     tallies = [t for t in Tally.objects.filter(entity_id__in=companies.ids) if (t.entity_id, t.team) in set(queues)]
     waiting = (
-        Q(state=State.OPEN) | Q(state=State.CLAIMED, claimed_by=user)
+        Q(state=State.OPEN) & (Q(assigned_to=None) | Q(assigned_to=user)) | Q(state=State.CLAIMED, claimed_by=user)
         if mine
         else Q(state__in=(State.OPEN, State.CLAIMED))
     )

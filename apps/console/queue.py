@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Q
@@ -12,58 +12,11 @@ from apps.console.screens import PAGE, Companies, door, query_without, render_sc
 from apps.core.errors import NotAllowed
 from apps.core.models import User
 from apps.core.permissions import Team, works_for
-from apps.exceptions.models import Case, Diagnosis, State, Tally
+from apps.exceptions.models import Case, Diagnosis, Tally
+from apps.exceptions.operations import people_of
 from apps.exceptions.types import REGISTRY
-
-VIEWS = {  # name -> label, states
-    "all": ("All open", (State.OPEN, State.CLAIMED)),
-    "nobody": ("Nobody holds it", (State.OPEN,)),
-    "held": ("In progress", (State.CLAIMED,)),
-    "mine": ("Mine", (State.CLAIMED,)),
-    "snoozed": ("Snoozed", (State.SNOOZED,)),
-}
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What the address asks for; what it names and we do not know is left out."""
-
-    view: str
-    type: str
-    diagnosis: str
-
-    @classmethod
-    def of(cls, asked: dict[str, str]) -> "Filter":
-        view, kind, diagnosis = asked.get("view", ""), asked.get("type", ""), asked.get("diagnosis", "")
-        return cls(
-            view if view in VIEWS else "all",
-            kind if kind in REGISTRY else "",
-            diagnosis if diagnosis in Diagnosis.values else "",
-        )
-
-    @property
-    def narrows(self) -> bool:
-        return bool(self.type or self.diagnosis)
-
-    @property
-    def states(self) -> tuple[State, ...]:
-        return VIEWS[self.view][1]
-
-    @property
-    def counted(self) -> bool:
-        """Nothing keeps count of one person's cases."""
-        return self.view != "mine"
-
-    def condition(self, me: User) -> Q:
-        wanted = Q(state__in=self.states)
-        if self.view == "mine":
-            wanted &= Q(claimed_by=me)
-        if self.type:
-            wanted &= Q(type=self.type)
-        return wanted & Q(diagnosis=self.diagnosis) if self.diagnosis else wanted
-
-    def fits(self, tally: Tally) -> bool:
-        return (not self.type or tally.type == self.type) and (not self.diagnosis or tally.diagnosis == self.diagnosis)
+from apps.work.counts import MOST, counts
+from apps.work.filters import DUES, VIEWS, CaseFilter
 
 
 def ranked(queues: Sequence[tuple[int, Team]], condition: Q, size: int) -> list[Case]:
@@ -78,7 +31,7 @@ def ranked(queues: Sequence[tuple[int, Team]], condition: Q, size: int) -> list[
     if len(branches) > 1:
         first = first.union(*branches[1:], all=True).order_by("-score", "id")[:size]
     keys = [key for key, _ in first]
-    cases = Case.objects.select_related("entity", "claimed_by", "earlier").in_bulk(keys)
+    cases = Case.objects.select_related("entity", "assigned_to", "claimed_by", "earlier").in_bulk(keys)
     return [cases[key] for key in keys]
 
 
@@ -95,22 +48,26 @@ def cursor_of(case: Case) -> str:
 def queue(request: HttpRequest, team: str) -> HttpResponse:
     team = team_named(team)
     entity_ids = entities_showing(request.user, request.companies, team)
-    asked = Filter.of(request.GET)
+    asked = CaseFilter.of(request.GET.dict() | {"team": team.value})
     tallies = list(Tally.objects.filter(entity_id__in=entity_ids, team=team))
     cases = ranked(
         [(entity, team) for entity in entity_ids],
         asked.condition(request.user) & _after(request.GET.get("after", "")),
         PAGE + 1,
     )
-    shown = cases[:PAGE]
+    shown, whole = cases[:PAGE], CaseFilter(view=asked.view)
+    numbers = _numbers([replace(asked, view=view) for view in VIEWS], tallies, request.user, entity_ids)
     context = {
         "team": team,
         "asked": asked,
-        "views": _views(tallies, asked),
+        "views": [(name, label, number) for (name, (label, _)), number in zip(VIEWS.items(), numbers, strict=True)],
         "types": sorted((REGISTRY[code].title, code) for code in {t.type for t in tallies} & set(REGISTRY)),
         "diagnoses": Diagnosis.choices,
-        "totals": totals(t for t in tallies if asked.fits(t) and t.state in asked.states),
-        "unfiltered": totals(t for t in tallies if t.state in asked.states)["cases"],
+        "dues": DUES.items(),
+        "people": people_of(team, entity_ids),
+        "number": numbers[list(VIEWS).index(asked.view)],
+        "stakes": totals(t for t in tallies if asked.fits(t))["stakes"] if asked.tallied else {},
+        "unfiltered": totals(t for t in tallies if whole.fits(t))["cases"] if whole.tallied else 0,
         "cases": shown,
         "next": cursor_of(shown[-1]) if len(cases) > PAGE else "",
         "kept": query_without(request, "after"),
@@ -150,12 +107,18 @@ def totals(tallies: Any) -> dict[str, Any]:
     return {"cases": cases, "stakes": {currency: stake for currency, stake in stakes.items() if stake}}
 
 
-def _views(tallies: list[Tally], asked: Filter) -> list[tuple[str, str, int | None]]:
-    fitting = [t for t in tallies if asked.fits(t)]
+def _numbers(asked: Sequence[CaseFilter], tallies: list[Tally], user: User, entity_ids: list[int]) -> list[str]:
+    """How many cases each filter has, in words: from the tallies where they count it, else looked for up to 999."""
+    looked_for = [each for each in asked if not each.tallied]
+    found = dict(zip(looked_for, counts(looked_for, user, entity_ids), strict=True))
     return [
-        (name, label, None if name == "mine" else sum(t.cases for t in fitting if t.state in states))
-        for name, (label, states) in VIEWS.items()
+        _number(found[each], MOST) if each in found else f"{totals(t for t in tallies if each.fits(t))['cases']:,}"
+        for each in asked
     ]
+
+
+def _number(found: int, most: int) -> str:
+    return f"{most - 1:,}+" if found >= most else f"{found:,}"
 
 
 def _after(cursor: str) -> Q:

@@ -74,6 +74,13 @@ def _claimed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     return f"took the case, until {_clock(entry.after['claimed_until'], zone)}.", ""
 
 
+def _assigned(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    was, now = entry.before["assigned_to"], entry.after["assigned_to"]
+    if now == entry.actor_name:
+        return "took it on.", f"Before: {was}" if was else ""
+    return (f"gave it to {now}." if now else f"made it nobody’s; it was {was}’s."), f"Before: {was}" if was and now else ""
+
+
 def _snoozed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     return f"snoozed it until {_clock(entry.after['snoozed_until'], zone)}.", entry.reason
 
@@ -109,6 +116,7 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "case.resolved": _ended("resolved it.", "Resolved."),
     "case.cleared": _ended("cleared it.", "Cleared: a sweep finds it no more."),
     "case.dismissed": _moved("dismissed it."),
+    "case.assigned": _assigned,
     "case.claimed": _claimed,
     "case.released": _moved("put it back."),
     "case.snoozed": _snoozed,

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
 from apps.core.models import Entity, User
@@ -47,12 +49,19 @@ class CaseQuerySet(models.QuerySet["Case"]):
         return self.order_by("-score", "id")
 
 
+class CaseManager(models.Manager.from_queryset(CaseQuerySet)):
+    def get_queryset(self) -> CaseQuerySet:
+        return super().get_queryset().defer("words")  # searched, never read
+
+
 class Case(models.Model):
     """Opened, refreshed and ended by sweeps and `perform` alone (architecture.md section 3).
 
     `stake` is the case's own money in `currency`, never negative; `worth` is it in the company's base currency, for ranking
     only (`rate_known` is false where no rate was there and 1:1 was taken). `facts` is what the detector saw, money as text.
+    `assigned_to` is whose case it is, until it ends or another team has it; `claimed_by` is at it now, which lapses.
     `ending` says how a case ended: {"words": ..., and the evidence}.
+    `notes` are what people wrote on it, for the search alone: the audit trail has them with who and when.
     """
 
     type = models.CharField(max_length=60)
@@ -71,6 +80,7 @@ class Case(models.Model):
     due_at = models.DateTimeField()
     score = models.FloatField()
     opened_at = models.DateTimeField(db_default=Now())
+    assigned_to = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", db_index=False)
     claimed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     claimed_until = models.DateTimeField(null=True)
     snoozed_until = models.DateTimeField(null=True)
@@ -79,7 +89,14 @@ class Case(models.Model):
     ending = models.JSONField(default=dict)
     earlier = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
 
-    objects = CaseQuerySet.as_manager()
+    notes = models.TextField(default="", db_default="")
+    words = models.GeneratedField(
+        expression=Func(F("subject"), F("facts"), F("notes"), function="exceptions_case_words"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    objects = CaseManager()
 
     class Meta:
         constraints = [
@@ -98,11 +115,14 @@ class Case(models.Model):
             models.CheckConstraint(
                 condition=~Q(state=State.SNOOZED) | Q(snoozed_until__isnull=False), name="snoozed_until_when"
             ),
+            models.CheckConstraint(condition=IS_LIVE | Q(assigned_to=None), name="case_ended_is_nobodys"),
             models.CheckConstraint(condition=Q(stake__gte=0), name="stake_not_negative"),
         ]
         indexes = [
             models.Index("entity", "team", models.F("score").desc(), "id", name="queue_by_rank", condition=IS_LIVE),
             models.Index(fields=["type", "entity", "subject", "id"], name="case_by_cause"),
+            models.Index(fields=["assigned_to"], name="case_assigned", condition=Q(assigned_to__isnull=False)),
+            GinIndex(fields=["words"], name="case_words", condition=IS_LIVE, gin_pending_list_limit=1024),
         ]
 
     def __str__(self) -> str:
@@ -125,8 +145,8 @@ class Case(models.Model):
 
 
 class Tally(models.Model):
-    """Live cases counted and summed per queue, type, state and currency, kept by a trigger on Case so that a queue of
-    100,000 cases shows its totals as fast as one of 50. Never written by code.
+    """Live cases counted and summed per queue, type, state and currency, and whether they are assigned; kept by a trigger on
+    Case so that a queue of 100,000 cases shows its totals as fast as one of 50. Never written by code.
     """
 
     entity = models.ForeignKey(Entity, models.CASCADE, related_name="+")
@@ -135,12 +155,14 @@ class Tally(models.Model):
     state = models.CharField(max_length=10)
     diagnosis = models.CharField(max_length=10)
     currency = models.CharField(max_length=3)
+    assigned = models.BooleanField()
     cases = models.BigIntegerField()
     stake = models.DecimalField(max_digits=24, decimal_places=4)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["entity", "team", "type", "state", "diagnosis", "currency"], name="one_tally_per_group"
+                fields=["entity", "team", "type", "state", "diagnosis", "currency", "assigned"],
+                name="one_tally_per_group",
             )
         ]

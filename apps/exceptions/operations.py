@@ -1,18 +1,20 @@
 """What people do to a case: act on its cause after a preview, or move it. Each checks who asks, and is audited."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.forms import Form
 from django.utils import timezone
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.locks import wait_for
-from apps.core.models import AuditEntry, Entity, User
+from apps.core.models import AuditEntry, Entity, Membership, User
 from apps.core.permissions import Role, Team, works_for
 from apps.exceptions import tasks
 from apps.exceptions.models import Case, State
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 CLAIM_LASTS = timedelta(hours=2)
 NAMES_SHOWN = 3
 NOBODY_HAS_IT = {"claimed_by": None, "claimed_until": None, "snoozed_until": None}
+NOBODYS = NOBODY_HAS_IT | {"assigned_to": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +153,19 @@ def release(*, case: Case, actor: User) -> Case:
         return _move(case, actor, "case.released", state=State.OPEN, **NOBODY_HAS_IT)
 
 
+def assign(*, case: Case, actor: User, to: User | None) -> Case:
+    """Say whose case it is, one of the team's people; None makes it nobody's. It stays so until the case ends or leaves."""
+    with transaction.atomic():
+        case = _for_move(case, actor)
+        if to == case.assigned_to:
+            raise Refused(f"It is {to.name}’s already." if to else "It is nobody’s already.", field="to", code="assigned")
+        if to is not None and not (to.is_active and _works_on(case, to)):
+            raise Refused(
+                f"{to.name} does not work on {Team(case.team).label} exceptions at {case.entity.name}.", field="to"
+            )
+        return _move(case, actor, "case.assigned", assigned_to=to)
+
+
 def snooze(*, case: Case, actor: User, until: datetime, reason: str) -> Case:
     """Put the case aside until an instant, for a reason. It stays live, and clears if its cause goes away."""
     with transaction.atomic():
@@ -191,7 +207,7 @@ def dismiss(*, case: Case, actor: User, reason: str) -> Case:
             ended_at=timezone.now(),
             ended_by=actor,
             ending={"words": reason.strip()},
-            **NOBODY_HAS_IT,
+            **NOBODYS,
         )
 
 
@@ -202,18 +218,29 @@ def hand_over(*, case: Case, actor: User, team: Team, reason: str) -> Case:
         if team == case.team:
             raise Refused(f"It is with {Team(team).label} already.", field="team")
         _check_reason(reason)
-        return _move(case, actor, "case.handed-over", reason, team=Team(team), state=State.OPEN, **NOBODY_HAS_IT)
+        return _move(case, actor, "case.handed-over", reason, team=Team(team), state=State.OPEN, **NOBODYS)
 
 
 def note(*, case: Case, actor: User, text: str) -> AuditEntry:
-    """Write something on the case's timeline, also after its end."""
-    case = Case.objects.select_related("entity").get(pk=case.pk)
-    _check_team(case, actor)
-    if not text.strip():
-        raise Refused("Write the note first.", field="text")
-    return AuditEntry.objects.record(
-        actor=actor, entity=case.entity, verb="case.noted", subject=case.audit_subject, reason=text.strip()
-    )
+    """Write something on the case's timeline, also after its end. The search finds the case by it."""
+    with transaction.atomic():
+        hold([(case.type, case.entity_id)])
+        case = Case.objects.select_related("entity").get(pk=case.pk)
+        _check_team(case, actor)
+        if not text.strip():
+            raise Refused("Write the note first.", field="text")
+        case.notes = f"{case.notes}\n{text.strip()}".lstrip()
+        case.save(update_fields=["notes"])
+        return AuditEntry.objects.record(
+            actor=actor, entity=case.entity, verb="case.noted", subject=case.audit_subject, reason=text.strip()
+        )
+
+
+def people_of(team: Team, entity_ids: Collection[int]) -> QuerySet[User]:
+    """Who works the team's cases in one of these companies, by name."""
+    roles = [role for role in Role if works_for(role, team)]
+    working = Membership.objects.filter(entity_id__in=entity_ids, role__in=roles)
+    return User.objects.filter(is_active=True, pk__in=working.values("user")).order_by("name", "pk")
 
 
 def take_turn(entity_id: int) -> None:
@@ -229,7 +256,7 @@ def sweep_soon(entity_id: int) -> None:
 def _for_move(case: Case, actor: User) -> Case:
     """The case as it is now, nobody else's to write until the transaction ends, and this person's to move."""
     hold([(case.type, case.entity_id)])
-    case = Case.objects.select_related("entity", "claimed_by").get(pk=case.pk)
+    case = Case.objects.select_related("entity", "claimed_by", "assigned_to").get(pk=case.pk)
     _check_team(case, actor)
     _check_live(case)
     if case.state == State.CLAIMED and case.claimed_by != actor and case.claimed_until > timezone.now():
@@ -283,8 +310,12 @@ def _check_action(action: Action, actor: User, case: Case) -> None:
         raise Refused(f"“{action.label}” does not apply to this exception now.", code="not-available")
 
 
+def _works_on(case: Case, person: User) -> bool:
+    return any(works_for(role, Team(case.team)) for role in person.roles_in(case.entity_id))
+
+
 def _check_team(case: Case, actor: User) -> None:
-    if not any(works_for(role, Team(case.team)) for role in actor.roles_in(case.entity_id)):
+    if not _works_on(case, actor):
         roles = frozenset(role for role in Role if works_for(role, Team(case.team)))
         raise NotAllowed(_refusal(f"work on {Team(case.team).label} exceptions", roles, actor, case.entity))
 

@@ -22,7 +22,7 @@ from tests.factories import EntityFactory, person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("test_types")]
 
-MOVES = ("drop", "claim", "release", "snooze", "dismiss", "hand over", "fix", "lapse")
+MOVES = ("drop", "claim", "assign", "release", "snooze", "dismiss", "hand over", "fix", "lapse")
 CAUSES = tuple(product((HOLDS, LOOSE), ("alpha", "beta")))
 causes = st.sampled_from(CAUSES)
 facts = st.fixed_dictionaries(
@@ -74,6 +74,8 @@ class World:
         asked = {"case": case, "actor": actor}
         if step == "claim":
             operations.claim(**asked)
+        elif step == "assign":
+            operations.assign(**asked, to=actor)
         elif step == "release":
             operations.release(**asked)
         elif step == "snooze":
@@ -108,8 +110,8 @@ def dismissed_now(code: str) -> set[str]:
 def counted() -> set[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT entity_id, team, type, state, diagnosis, currency, count(*), sum(stake) FROM exceptions_case"
-            " WHERE state IN ('open', 'claimed', 'snoozed') GROUP BY 1, 2, 3, 4, 5, 6"
+            "SELECT entity_id, team, type, state, diagnosis, currency, assigned_to_id IS NOT NULL, count(*), sum(stake)"
+            " FROM exceptions_case WHERE state IN ('open', 'claimed', 'snoozed') GROUP BY 1, 2, 3, 4, 5, 6, 7"
         )
         return set(cursor.fetchall())
 
@@ -127,7 +129,7 @@ def test_scoped_sweeps_after_any_history_equal_a_full_sweep(history):
             assert sweep(code, Scope(entity=world.entity)) == Swept()
         assert table() == before
         tally = Tally.objects.exclude(cases=0).values_list(
-            "entity_id", "team", "type", "state", "diagnosis", "currency", "cases", "stake"
+            "entity_id", "team", "type", "state", "diagnosis", "currency", "assigned", "cases", "stake"
         )
         assert set(tally) == counted()
         assert not Tally.objects.filter(cases=0).exclude(stake=0).exists()
