@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class OpsconsoleConfig(AppConfig):
@@ -8,3 +9,7 @@ class OpsconsoleConfig(AppConfig):
 
     def ready(self) -> None:
         from opsconsole import celery  # noqa: F401  so that every shared_task finds this broker
+        from opsconsole.operate import reports
+
+        if settings.SENTRY_DSN:
+            reports.start(settings.SENTRY_DSN)

@@ -18,7 +18,7 @@ from opsconsole.embedded import ServerError
 from opsconsole.embedded.processes import wait_until
 from opsconsole.supervisor import Program, on_signals, say, supervise
 
-SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"  # people change when feeds are pulled
+SCHEDULER = "opsconsole.operate.heartbeats:Clock"
 LAST_PORT = 65534
 HOST = "127.0.0.1"  # the demo's logins are no secret, so it answers to this machine alone
 
@@ -59,10 +59,7 @@ def _bring_up(port: int) -> None:
 def web(port: int) -> Program:
     return Program(
         "web",
-        [
-            *("gunicorn", "opsconsole.wsgi", f"--bind={HOST}:{port}", "--workers=2", "--threads=4"),
-            *("--no-control-socket", "--log-level=warning"),
-        ],
+        ["gunicorn", "opsconsole.wsgi", f"--bind={HOST}:{port}"],
     )
 
 

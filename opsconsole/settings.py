@@ -1,8 +1,8 @@
 """One set of settings: what runs in the demo is what runs in production. Only the environment differs.
 
 DATABASE_URL (the application's role), DATABASE_OWNER_URL (migrates) and REDIS_URL point at servers; without them the
-embedded ones are found or started. DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS and OPSCONSOLE_CREDENTIAL_KEYS are for a
-deployment.
+embedded ones are found or started. DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, OPSCONSOLE_CREDENTIAL_KEYS, METRICS_TOKEN,
+LOG_FORMAT and SENTRY_DSN are for a deployment.
 """
 
 import os
@@ -14,6 +14,7 @@ from csp.constants import NONE, SELF
 
 from opsconsole import embedded
 from opsconsole.mail import mail_settings
+from opsconsole.operate import logs
 
 
 def broker_url(redis_url: str) -> str:
@@ -70,6 +71,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "opsconsole.operate.probes.Probes",
+    "opsconsole.operate.requests.Requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -104,6 +107,7 @@ TEMPLATES = [
 OWNER = "owner"
 URLS = embedded.urls(os.environ)
 DATABASES = {"default": dj_database_url.parse(URLS["DATABASE_URL"], conn_max_age=60, conn_health_checks=True)}
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)  # seconds; libpq would wait for minutes
 if "DATABASE_OWNER_URL" in URLS:
     DATABASES[OWNER] = dj_database_url.parse(URLS["DATABASE_OWNER_URL"])
     DATABASES["default"]["TEST"] = {"MIRROR": OWNER}
@@ -153,20 +157,16 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PUBLIC
 SECURE_HSTS_SECONDS = 31_536_000 if PUBLIC else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PUBLIC
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # to be preloaded is a promise for a whole domain, which is not ours to make
+# No SECURE_PROXY_SSL_HEADER: gunicorn believes X-Forwarded-Proto, and only of the proxies in FORWARDED_ALLOW_IPS.
 
-# Django's own logging is silent unless DEBUG.
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        "django": {"handlers": [], "level": "WARNING", "propagate": True},
-        # Below WARNING these write down whole addresses, which may be signed, and headers with access tokens.
-        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "sp_api", "sp_api.base.client")},
-    },
-}
+LOG_FORMAT = os.environ.get("LOG_FORMAT") or ("json" if PUBLIC else "plain")
+if LOG_FORMAT not in logs.FORMATS:
+    raise embedded.ServerError(f"LOG_FORMAT is {LOG_FORMAT}. Expected {' or '.join(logs.FORMATS)}.")
+LOGGING = logs.config(LOG_FORMAT)
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
+SENTRY_DSN = os.environ.get("SENTRY_DSN", "")
 
 # The work is rows with leases, so a message only says "look": it is acknowledged late and may come twice.
 REDIS_URL = URLS["REDIS_URL"]

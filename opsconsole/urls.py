@@ -38,6 +38,7 @@ from apps.console import (
     upload,
 )
 
+handler500 = "opsconsole.operate.requests.server_error"
 urlpatterns = [
     path("", home.home, name="home"),
     path("start/", start.start, name="start"),

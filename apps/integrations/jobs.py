@@ -21,6 +21,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from kombu.exceptions import ChannelError
 
+from apps.core import tracing
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.exceptions.sweep import sweep
@@ -28,6 +29,7 @@ from apps.exceptions.types import Scope
 from apps.integrations.leases import LEASE, Lease, LeaseLost, Progress, held_by
 from apps.integrations.models import Attempt, Job, JobState, StoredFile
 
+QUEUES = ("sync", "outbox", "sweep", "bulk", "files")  # named by purpose; in production each has workers of its own
 RUN_TASK = "apps.integrations.tasks.run_job"
 STUCK_CODE = "job.stuck"
 MAY_LOSE = 3  # leases; after that a person looks at it
@@ -75,7 +77,9 @@ KINDS: dict[str, JobKind] = {}
 
 
 def register_kind(kind: JobKind) -> JobKind:
-    """Add a kind. A name declared twice is a mistake of ours and stops the start."""
+    """Add a kind. A name declared twice, or a queue that no worker serves, is a mistake of ours and stops the start."""
+    if kind.queue not in QUEUES:
+        raise ValueError(f"job kind {kind.name} is for the queue {kind.queue}, which does not exist")
     if kind.name in KINDS:
         raise ValueError(f"job kind {kind.name} is declared twice")
     KINDS[kind.name] = kind
@@ -121,26 +125,9 @@ def send_on_commit(job: Job, after: timedelta = timedelta()) -> None:
 def run(job_id: int, runner: str) -> None:
     """Claim the job and run it to its end; return quietly where there is nothing to claim."""
     job = _claim(job_id, runner)
-    if job is None:
-        return
-    progress = Progress()
-    try:
-        if job.kind not in KINDS:
-            raise Refused(f"No program here knows work of the kind {job.kind}. Start workers of this version.")
-        with Lease(job, progress):
-            result = KINDS[job.kind].run(job, progress)
-    except LeaseLost:
-        log.warning("Job %s: %s lost its lease and wrote nothing", job.pk, runner)
-    except Later as later:
-        _put_off(job, progress, later)
-    except Refused as refused:
-        _end(job, progress, JobState.FAILED, error=refused.words)
-    except Exception:  # the edge of the process: reported here, and shown on the job
-        log.exception("Job %s (%s) failed", job.pk, job.kind)
-        words = f"Internal: a fault of ours, not of your data. The log names it under job {job.pk}."
-        _end(job, progress, JobState.FAILED, error=words)
-    else:
-        _end(job, progress, JobState.DONE, result=result)
+    if job is not None:
+        with tracing.within(job_id=str(job.pk)):
+            _run(job, runner)
 
 
 def run_here(job: Job) -> Job:
@@ -206,6 +193,27 @@ def _claim(job_id: int, runner: str) -> Job | None:
         return job
 
 
+def _run(job: Job, runner: str) -> None:
+    progress = Progress()
+    try:
+        if job.kind not in KINDS:
+            raise Refused(f"No program here knows work of the kind {job.kind}. Start workers of this version.")
+        with Lease(job, progress):
+            result = KINDS[job.kind].run(job, progress)
+    except LeaseLost:
+        log.warning("Job %s: %s lost its lease and wrote nothing", job.pk, runner)
+    except Later as later:
+        _put_off(job, progress, later)
+    except Refused as refused:
+        _end(job, progress, JobState.FAILED, error=refused.words)
+    except Exception:  # the edge of the process: reported here, and shown on the job
+        log.exception("Job %s (%s) failed", job.pk, job.kind)
+        words = f"Internal: a fault of ours, not of your data. The log names it under job {job.pk}."
+        _end(job, progress, JobState.FAILED, error=words)
+    else:
+        _end(job, progress, JobState.DONE, result=result)
+
+
 def _end(
     job: Job, progress: Progress, state: JobState, *, result: dict[str, Any] | None = None, error: str = ""
 ) -> None:
@@ -238,6 +246,7 @@ def _give_back(job: Job, progress: Progress, outcome: Attempt.Outcome, error: st
         )
         if given:
             job.attempts.filter(number=job.attempts_made).update(outcome=outcome, error=error, ended_at=Now())
+            log.info("Job %s (%s), attempt %s: %s", job.pk, job.kind, job.attempts_made, outcome)
         else:
             log.warning("Job %s: %s lost its lease, so its result is not written", job.pk, job.runner)
     return bool(given)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextvars import copy_context
 from datetime import timedelta
 from threading import Event, Thread
 from typing import NamedTuple
@@ -63,7 +64,7 @@ class Lease:
         self._renewed = time.monotonic()
         self._working = connections[DEFAULT_DB_ALIAS]
         self._over = Event()
-        self._thread = Thread(target=self._keep, name=f"lease of job {job.pk}", daemon=True)
+        self._thread = Thread(target=copy_context().run, args=[self._keep], name=f"lease of job {job.pk}", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
