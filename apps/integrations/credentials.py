@@ -6,6 +6,7 @@ settings.CREDENTIAL_KEYS: the first key seals, all of them open. To change the k
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -85,6 +86,11 @@ def rotate() -> int:
         for credential in credentials
     )
     return len(credentials)
+
+
+def fingerprints() -> list[str]:
+    """What tells one key from another and opens nothing, in the order of the keys: keys are random, so a hash hides them."""
+    return [sha256(key.strip().encode()).hexdigest()[:16] for key in settings.CREDENTIAL_KEYS]
 
 
 def _keys() -> MultiFernet:
