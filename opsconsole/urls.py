@@ -2,6 +2,7 @@ from django.urls import path
 
 from apps.console import (
     accounts,
+    approvals,
     audit,
     case,
     chains,
@@ -85,6 +86,10 @@ urlpatterns = [
     path("close/", close.close, name="close"),
     path("close/<int:entity>/one-person/", close.one_person, name="one_person"),
     path("close/<int:entity>/<str:month>/", close.close_month, name="close_month"),
+    path("approvals/", approvals.approvals, name="approvals"),
+    path("approvals/limits/<int:entity>/", approvals.limits, name="limits"),
+    path("approvals/<int:pk>/", approvals.approval, name="approval"),
+    path("approvals/<int:pk>/<str:name>/", approvals.approval_do, name="approval_do"),
     path("chains/", chains.chains, name="chains"),
     path("chains/<int:pk>/", chains.chain, name="chain"),
     path("mapping/", mapping.mapping, name="mapping"),

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from apps.console.case_moves import MOVES, Move, form_for, offered
+from apps.console.deeds import ask
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
 from apps.console.queue import acts_on, behind
 from apps.console.screens import door, render_screen, show_in_zone
@@ -23,6 +24,8 @@ from apps.exceptions.models import Case, State
 from apps.exceptions.reference import score_words
 from apps.exceptions.sweep import doubts_about
 from apps.exceptions.types import Action, Plan
+from apps.exceptions.weighing import NeedsSecondPerson
+from apps.work.proposals import waiting_for
 
 DIAGNOSIS_SAYS = {
     "structural": "Retrying cannot help. A person must act.",
@@ -61,12 +64,15 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
         attempted = Attempted(action=chosen, form=form, plan=plan)
         return _show(request, found, chosen, attempted=attempted, status=200 if plan else UNPROCESSABLE)
     try:
+        if "ask" in request.POST:
+            messages.success(request, ask(request, "case", found, chosen.name))
+            return redirect("case", pk=found.pk)
         outcome = operations.perform(**asked, digest=request.POST.get("digest", ""))
     except operations.InvalidForm as invalid:
         return _show(
             request, found, chosen, attempted=Attempted(action=chosen, form=invalid.form), status=UNPROCESSABLE
         )
-    except operations.PlanChanged as now:
+    except (operations.PlanChanged, NeedsSecondPerson) as now:
         attempted = Attempted(action=chosen, form=now.form, plan=now.plan, changed=True)
         return _show(request, found, chosen, attempted=attempted, status=CONFLICT)
     if not outcome.resolved:  # else the page says so itself
@@ -134,6 +140,7 @@ def _show(
         "moves": offered(case, request.user, failed) if works and case.is_live else [],
         "failed": failed,
         "timeline": timeline(case),
+        "waits": waiting_for("case", case.pk) if case.is_live else None,
         "neighbours": _neighbours(case),
     }
     return render_screen(request, "case.html", context, partial="preview", status=status)

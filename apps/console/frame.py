@@ -12,6 +12,7 @@ from apps.core.models import User
 from apps.core.permissions import IMPORT_SHEETS, READ_MONEY, READ_ORDERS, READ_RUNS, READ_STOCK, RUN_JOBS, Role, Team
 from apps.exceptions.models import State, Tally
 from apps.integrations.runs import KIND as SYNC
+from apps.work.models import Proposal
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,11 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
     """Template tag: the navigation in groups, the companies, the roles in words."""
     request = context["request"]
     user, companies = request.user, request.companies
-    groups = [("", [Place("Today", reverse("home"))]), ("Exceptions", _queues(user, companies.ids))]
+    waiting = Proposal.objects.for_second(user).filter(entity__in=companies.ids).count()
+    groups = [
+        ("", [Place("Today", reverse("home")), Place("Approvals", reverse("approvals"), waiting or None, alert=True)]),
+        ("Exceptions", _queues(user, companies.ids)),
+    ]
     if user.may_anywhere(READ_MONEY):
         groups.append(
             (

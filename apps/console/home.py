@@ -21,12 +21,14 @@ from apps.exceptions.types import REGISTRY
 from apps.integrations import jobs
 from apps.ledger.models import Journal
 from apps.settlements.models import Settlement, SettlementJournal, SettlementVersion
+from apps.work.models import Proposal
 from apps.work.routines import ROUTINES, Routine, Slot, days
 
 TOP = 5
 SETTLEMENTS_SHOWN = 8
 JOBS_SHOWN = 5
 DAYS_SHOWN = 5
+APPROVALS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "refused": refused_files(user, companies).count() if reads_money else 0,
         "routines": _routines(companies, teams),
         "troubled": _troubled(user, companies) if user.may_anywhere(RUN_JOBS) else None,
+        "approvals": _approvals(user, companies),
         "several": companies.several,
     }
     return render_screen(request, "home.html", context)
@@ -100,6 +103,12 @@ def _books(user: User, companies: Companies) -> Books:
         rows=rows_of(oldest[:SETTLEMENTS_SHOWN]),
         more=len(oldest) > SETTLEMENTS_SHOWN,
     )
+
+
+def _approvals(user: User, companies: Companies) -> list[Proposal]:
+    """The changes that wait for this person's word, the oldest first."""
+    mine = companies.within(Proposal.objects.for_second(user)).select_related("entity", "asked_by")
+    return list(mine.order_by("pk")[:APPROVALS_SHOWN])
 
 
 def _routines(companies: Companies, teams: list[Team]) -> list[tuple[Entity, Routine, list[list[Slot]]]]:

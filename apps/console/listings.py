@@ -19,6 +19,7 @@ from apps.orders import mapping
 from apps.orders.mapping_deeds import DEEDS, MAP, fitting_deeds
 from apps.orders.models import Order
 from apps.orders.routing import RELEASE
+from apps.work.proposals import waiting_for
 
 VIEWS = {"all": "All", "unmapped": "No item", "mapped": "Mapped", "ended": "Ended"}
 UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
@@ -92,7 +93,7 @@ def listing(request: HttpRequest, pk: int) -> HttpResponse:
 def listing_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the mapping, its change or its undoing, or do it if it still matches the preview."""
     found = _seen_by(request, pk)
-    attempted = attempt(named(DEEDS, name), found, request)
+    attempted = attempt(named(DEEDS, name), found, request, kind="listing")
     if attempted.done:
         return redirect("listing", pk=pk)
     return _show(request, found, attempted)
@@ -120,6 +121,7 @@ def _show(request: HttpRequest, listing: Listing, attempted: Attempted | None) -
         .live()
         .filter(type__in=mapping.CASES, entity=listing.entity_id, subject=str(listing.pk)),
         "attempted": attempted,
+        "waits": waiting_for("listing", listing.pk),
         "others": [(deed.name, deed.label) for deed in fitting_deeds(listing) if attempted and deed != attempted.deed],
         "job": release if recent else None,
         "may_not": may_not(MAP, listing, request.user),

@@ -1,8 +1,7 @@
 """One spreadsheet: what each row would do, what that does to open work, and saving, throwing away or undoing it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -16,14 +15,14 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import IMPORT_SHEETS
 from apps.core.refusals import not_allowed_words
-from apps.exceptions.forms import ReasonForm
-from apps.exceptions.types import Plan
+from apps.imports.deeds import APPLY, UNDO, deeds_of
 from apps.imports.importable import Importable, sheet_of
 from apps.imports.models import NEEDS_YOU, Import, ImportRow, Mode, Outcome
-from apps.imports.operations import begin_apply, can_apply, preview_undo, throw_away, undo
+from apps.imports.operations import CHANGED_MEANWHILE, can_apply, throw_away
 from apps.imports.writing import CONTENT_TYPES, with_errors
 from apps.integrations.jobs import ENDED
-from apps.work.deeds import Deed
+from apps.work.deeds import preview
+from apps.work.proposals import waiting_for
 
 VIEWS = {
     "needs-you": ("Needs you", NEEDS_YOU),
@@ -34,25 +33,6 @@ VIEWS = {
 MARKS = {"added": "ok", "changed": "work", "same": "wait", "conflict": "late", "bad": "bad"}
 UNDER_WAY = (Import.State.READING, Import.State.APPLYING)
 BLANKS = str.maketrans({" ": "␣", "\N{NO-BREAK SPACE}": "⍽"})
-
-
-def _preview_undo(row: Import, actor: User, cleaned: dict[str, Any]) -> Plan:
-    return preview_undo(row)
-
-
-def _run_undo(row: Import, actor: User, cleaned: dict[str, Any]) -> str:
-    undo(row=row, reason=cleaned["reason"], actor=actor)
-    return f"Undone. {row.name} can be brought again."
-
-
-UNDO = Deed(
-    name="undo",
-    label="Undo this import",
-    permission=IMPORT_SHEETS,  # each sheet's own stands in its place
-    form=ReasonForm,
-    preview=_preview_undo,
-    run=_run_undo,
-)
 
 
 @dataclass(frozen=True)
@@ -79,7 +59,7 @@ def one_import(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks again every second until the worker has ended. ?show= chooses rows, ?do=undo the undoing."""
     row = _seen_by(request, pk)
     undoes = request.GET.get("do") == UNDO.name and row.state == Import.State.APPLIED
-    return _show(request, row, offer(_undo_of(row), row, request.user) if undoes else None)
+    return _show(request, row, offer(deeds_of(row)[UNDO.name], row, request.user) if undoes else None)
 
 
 @door(IMPORT_SHEETS, methods=["POST"])
@@ -87,14 +67,17 @@ def import_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Save the good rows as they were shown, throw the import away, or undo it after a preview."""
     row = _seen_by(request, pk)
     if name == UNDO.name:
-        attempted = attempt(_undo_of(row), row, request)
+        attempted = attempt(deeds_of(row)[name], row, request, kind="import")
         if attempted.done:
             return redirect("import", pk=pk)
         return _show(request, row, attempted)
     try:
-        if name == "apply":
-            keep = "keep_conflicts" in request.POST
-            begin_apply(row=row, digest=request.POST.get("digest", ""), keep_conflicts=keep, actor=request.user)
+        if name == APPLY.name:
+            attempted = attempt(deeds_of(row)[name], row, request, kind="import")
+            if attempted.changed:
+                raise Refused(attempted.plan.over or CHANGED_MEANWHILE, code="plan-changed")
+            if attempted.fault:
+                raise Refused(attempted.fault)
         elif name == "throw-away":
             throw_away(row=row, actor=request.user)
             messages.success(request, f"{row.name} is thrown away. Nothing was changed.")
@@ -128,10 +111,6 @@ def _seen_by(request: HttpRequest, pk: int) -> Import:
     return found
 
 
-def _undo_of(row: Import) -> Deed:
-    return replace(UNDO, permission=sheet_of(row).permission)
-
-
 def _show(
     request: HttpRequest, row: Import, attempted: Attempted | None, *, fault: Refused | None = None
 ) -> HttpResponse:
@@ -158,7 +137,9 @@ def _show(
         "rows": [_row(sheet, row, found) for found in shown],
         "next": shown[-1].number if more else "",
         "kept": query_without(request, "after"),
-        "history": AuditEntry.objects.about(f"import:{row.pk}"),
+        "history": AuditEntry.objects.about(f"import:{row.pk}").filter(verb__startswith="import."),
+        "waits": waiting_for("import", row.pk),
+        "over": _over(row, request.user),
         "attempted": attempted,
         "fault": fault,
     }
@@ -167,6 +148,12 @@ def _show(
         status = CONFLICT if fault.code == "plan-changed" else UNPROCESSABLE
     partial = "preview" if attempted else "found"
     return render_screen(request, "import.html", context, partial=partial, status=status)
+
+
+def _over(row: Import, person: User) -> str:
+    """Why saving it takes a second person, or nothing."""
+    plan = preview(deeds_of(row)[APPLY.name], row, person, {}).plan
+    return plan.over if plan else ""
 
 
 def _count(row: Import, outcomes: tuple[Outcome, ...]) -> int:

@@ -97,6 +97,10 @@ def _noted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     return f"noted: “{entry.reason}”", ""
 
 
+def _proposed(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    return lambda entry, zone: (did.format(**entry.after), entry.reason)
+
+
 def _in_batch(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
     return lambda entry, zone: (did.format(entry.after["batch"]), "")
 
@@ -123,6 +127,11 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "case.woken": _woken,
     "case.handed-over": _handed_over,
     "case.noted": _noted,
+    "change.proposed": _proposed("asked a second person: {planned}"),
+    "change.approved": _proposed("approved what {asked by} asked for: {planned}"),
+    "change.declined": _proposed("declined what {asked by} asked for: {planned}"),
+    "change.withdrawn": _proposed("withdrew what waited for a second person: {planned}"),
+    "change.lapsed": _proposed("What {asked by} asked for lapsed: {planned}"),
     "journal.approved": _moved("approved it."),
     "journal.withdrawn": _moved("took the approval back."),
     "journal.returned": _moved("It went back to draft."),

@@ -100,6 +100,8 @@ class Entity(models.Model):
     """A legal company. Its zone decides the accounting month and is frozen after its first settlement.
 
     `one_person`: who changed a mapping may approve the journals it is in. For companies without a second person in finance.
+    A change of the mapping that moves more money (base currency) than `second_above`, or more lines than `second_lines_above`,
+    takes a second person; None: no change does.
     """
 
     name = models.CharField(max_length=120, unique=True)
@@ -107,11 +109,18 @@ class Entity(models.Model):
     zone = models.CharField(max_length=64, validators=[validate_zone])
     base_currency = models.CharField(max_length=3)
     one_person = models.BooleanField(default=False)
+    second_above = models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
+    second_lines_above = models.PositiveIntegerField(null=True, blank=True)
 
     objects = EntityQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(second_above=None) | models.Q(second_above__gte=0), name="limit_not_negative"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

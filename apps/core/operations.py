@@ -3,13 +3,15 @@
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
-from apps.core.permissions import SET_ONE_PERSON, Role, check_may
+from apps.core.money import words
+from apps.core.permissions import SET_ONE_PERSON, SET_SECOND_PERSON, Role, check_may
 
 PASSWORD_BYTES = 12
 
@@ -91,10 +93,45 @@ def set_one_person(*, entity: Entity, on: bool, reason: str, actor: User) -> Ent
     return entity
 
 
+@transaction.atomic
+def set_second_person(*, entity: Entity, above: Decimal | None, lines_above: int | None, reason: str, actor: User) -> Entity:
+    """Say from which money (base currency) or lines on a change of the mapping takes a second person; None: never.
+
+    Holds from the next change on.
+    """
+    check_may(actor, SET_SECOND_PERSON, entity)
+    if not reason.strip():
+        raise Refused("Say why, for whoever audits this later.", field="reason")
+    entity = Entity.objects.select_for_update(no_key=True).get(pk=entity.pk)
+    before = (entity.second_above, entity.second_lines_above)
+    if (above, lines_above) == before:
+        raise Refused(f"These are the limits of {entity.name} already.", code="no-change")
+    entity.second_above, entity.second_lines_above = above, lines_above
+    _check(entity)
+    entity.save(update_fields=["second_above", "second_lines_above"])
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=entity,
+        verb="entity.second-person",
+        subject=f"entity:{entity.pk}",
+        before=_limits(entity, *before),
+        after=_limits(entity, above, lines_above),
+        reason=reason.strip(),
+    )
+    return entity
+
+
+def _limits(entity: Entity, above: Decimal | None, lines_above: int | None) -> dict[str, str]:
+    return {
+        "money above": "no limit" if above is None else words(above, entity.base_currency),
+        "lines above": "no limit" if lines_above is None else f"{lines_above:,}",
+    }
+
+
 def _check(record: Entity | User) -> None:
     """The model's own checks, as words beside the first field that fails."""
     try:
         record.full_clean()
     except ValidationError as error:
-        field, words = next(iter(error.message_dict.items()))
-        raise Refused(f"{field.replace('_', ' ').capitalize()}: {words[0]}", field=field) from error
+        field, faults = next(iter(error.message_dict.items()))
+        raise Refused(f"{field.replace('_', ' ').capitalize()}: {faults[0]}", field=field) from error

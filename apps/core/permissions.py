@@ -37,8 +37,12 @@ class Permission:
     roles: frozenset[Role]
 
 
+PERMISSIONS: list[Permission] = []
+
+
 def _permission(name: str, does: str, *roles: Role) -> Permission:
-    return Permission(name=name, does=does, roles=frozenset(roles))
+    PERMISSIONS.append(Permission(name=name, does=does, roles=frozenset(roles)))
+    return PERMISSIONS[-1]
 
 
 READ_MONEY = _permission("money.read", "read settlements and journals", Role.FINANCE, Role.ADMIN, Role.VIEWER)
@@ -51,6 +55,7 @@ EXPORT_JOURNALS = _permission("journals.export", "export journals", Role.FINANCE
 LOCK_PERIODS = _permission("periods.lock", "lock months or ask for one to be unlocked", Role.FINANCE)
 POST_LATER = _permission("journals.post-later", "post what waits for a locked month in a later one", Role.FINANCE)
 CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else asked for", Role.FINANCE, Role.ADMIN)
+SET_SECOND_PERSON = _permission("company.second-person", "say which changes take a second person", Role.ADMIN)
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 KEEP_PEOPLE = _permission("people.keep", "invite people or change their roles", Role.ADMIN)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)

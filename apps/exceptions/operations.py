@@ -20,6 +20,7 @@ from apps.exceptions import tasks
 from apps.exceptions.models import Case, State
 from apps.exceptions.sweep import DetectorFailed, Swept, hold, sweep_each
 from apps.exceptions.types import Action, Plan, Scope
+from apps.exceptions.weighing import check_second, weighed
 
 log = logging.getLogger(__name__)
 
@@ -85,18 +86,20 @@ def plan(*, case: Case, action: Action, actor: User, data: Any) -> tuple[Form, P
     form = action.form(case, actor, data)
     if not form.is_valid():
         return form, None
-    return form, action.preview(case, actor, form.cleaned_data)
+    return form, weighed(case.entity, action.preview(case, actor, form.cleaned_data))
 
 
-def perform(*, case: Case, action: Action, actor: User, data: Any, digest: str) -> Outcome:
+def perform(
+    *, case: Case, action: Action, actor: User, data: Any, digest: str, second: User | None = None
+) -> Outcome:
     """Do what the preview with this digest showed, and sweep the types that the action clears; all or nothing.
 
-    Raises NotAllowed, InvalidForm, PlanChanged, DetectorFailed, or another Refused; nothing was done then. The other
-    types are swept soon after.
+    `second` is who approved it, which a plan above the company's limits needs. Raises NotAllowed, InvalidForm, PlanChanged,
+    NeedsSecondPerson, DetectorFailed, or another Refused; nothing was done then. The other types are swept soon after.
     """
     try:
         with transaction.atomic():
-            outcome = _perform(case=case, action=action, actor=actor, data=data, digest=digest)
+            outcome = _perform(case=case, action=action, actor=actor, data=data, digest=digest, second=second)
     except DetectorFailed as failure:
         log.exception("The detector of %s failed, so %s of case %s was undone", failure.kind.code, action.name, case.pk)
         raise
@@ -104,7 +107,7 @@ def perform(*, case: Case, action: Action, actor: User, data: Any, digest: str) 
     return outcome
 
 
-def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str) -> Outcome:
+def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str, second: User | None) -> Outcome:
     # Actions in one company take turns, so that no other one comes between this plan and what is done. The lock of the
     # case itself comes with the sweep, after the facts are written: see apps.exceptions.sweep.
     take_turn(case.entity_id)
@@ -114,6 +117,9 @@ def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str)
         raise InvalidForm(form)
     if now_planned.digest != digest:
         raise PlanChanged(now_planned, form)
+    check_second(
+        now_planned, form, permission=action.permission, entity=case.entity, actor=actor, second=second
+    )
     words = action.run(case, actor, form.cleaned_data)
     AuditEntry.objects.record(
         actor=actor,
@@ -121,7 +127,8 @@ def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str)
         verb=f"case.{action.name}",
         subject=case.audit_subject,
         before={"state": case.state},
-        after={"action": action.label, "planned": now_planned.says, "did": words},
+        after={"action": action.label, "planned": now_planned.says, "did": words}
+        | ({"approved by": second.name} if second else {}),
         reason=str(form.cleaned_data.get("reason", "")),
     )
     swept = sweep_each({code: Scope(entity=case.entity) for code in action.clears}, ended_by=actor, ending=words)

@@ -1,7 +1,7 @@
 """What an exception type, a finding, an action and a preview are (architecture.md section 3). Types register themselves."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -45,17 +45,28 @@ def digest(*inputs: object) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Weight:
+    """How much a change moves or frees: lines, and their money without sign, {currency: sum}."""
+
+    lines: int = 0
+    money: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What an action would do, computed without doing it. `digest` covers all that the outcome depends on.
 
     `effect` finishes the primary button ("Map the fee and rebuild 6 journals"); `says` is the sentence beside it. `detail` is
-    what the action's own preview template shows.
+    what the action's own preview template shows. A plan with a `weight` may take a second person: `over` says in words why it
+    does (the engine fills it in, see weighing.py), and is empty where one person is enough.
     """
 
     effect: str
     says: str
     digest: str
     detail: dict[str, Any] = field(default_factory=dict)
+    weight: Weight | None = None
+    over: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,4 +6,4 @@ class ImportsConfig(AppConfig):
     label = "imports"
 
     def ready(self) -> None:
-        from apps.imports import jobs, sheets  # noqa: F401  they register themselves
+        from apps.imports import deeds, jobs, sheets  # noqa: F401  they register themselves

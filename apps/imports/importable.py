@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.core.models import Entity, User
 from apps.core.permissions import Permission
+from apps.exceptions.types import Weight
 from apps.imports.columns import Column, Columns, Fault
 from apps.imports.models import Import
 
@@ -31,20 +32,27 @@ class Good:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What good rows do to open work. `says` goes on "Saving the 109 good rows …"; `lines` are [what, figure, money words]."""
+    """What good rows do to open work. `says` goes on "Saving the 109 good rows …"; `lines` are [what, figure, money words].
+
+    `weight` is what may take a second person; an order that is released counts as a line.
+    """
 
     says: str = ""
     closes: int = 0
     lines: list[list[str]] = field(default_factory=list)
+    weight: Weight = field(default_factory=Weight)
 
     def as_json(self) -> dict[str, Any]:
-        return {"says": self.says, "closes": self.closes, "lines": self.lines}
+        money = {currency: str(amount) for currency, amount in self.weight.money.items()}
+        weight = {"lines": self.weight.lines, "money": money}
+        return {"says": self.says, "closes": self.closes, "lines": self.lines, "weight": weight}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Undoing:
     """What undoing an import does, as sentences, or why it cannot be done."""
 
+    weight: Weight = field(default_factory=Weight)
     says: list[str] = field(default_factory=list)
     why_not: list[str] = field(default_factory=list)
 

@@ -140,6 +140,7 @@ def preview_undo(row: Import) -> Plan:
         effect=f"Undo {row.good:,} row{'' if row.good == 1 else 's'}",
         says=" ".join(undoing.says) or "It changed nothing, so nothing goes back.",
         digest=digest(row.pk, row.state, undoing.says),
+        weight=undoing.weight,
     )
 
 

@@ -6,4 +6,4 @@ class OrdersConfig(AppConfig):
     label = "orders"
 
     def ready(self) -> None:
-        from apps.orders import exception_types, ingest, routines, routing  # noqa: F401  register themselves
+        from apps.orders import exception_types, ingest, mapping_deeds, routines, routing  # noqa: F401  register themselves

@@ -25,7 +25,7 @@ from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.money import ZERO
 from apps.exceptions.forms import refusal_beside_its_field
-from apps.exceptions.types import Plan, digest
+from apps.exceptions.types import Plan, Weight, digest
 from apps.orders.models import Hold, Order, OrderItem, Route
 from apps.orders.routing import Waiting, free, waiting_for
 from apps.orders.statements import UNMAPPED
@@ -61,6 +61,11 @@ class Foreseen:
     @property
     def released(self) -> int:
         return self.freed.ships + self.freed.records
+
+    @property
+    def released_value(self) -> dict[str, Decimal]:
+        ships, records = self.freed.ship_value, self.freed.record_value
+        return {each: ships.get(each, ZERO) + records.get(each, ZERO) for each in sorted({*ships, *records})}
 
     @property
     def outside(self) -> int:
@@ -233,6 +238,7 @@ def plan_map(listing: Listing, cleaned: dict[str, Any]) -> Plan:
         else f"Maps the SKU to {named}. No order is released by it.",
         digest=digest(listing.pk, named, step.new.period.lower, step.new.period.upper, seen.waits, seen.freed),
         detail={"seen": seen},
+        weight=Weight(lines=seen.freed.lines, money=seen.released_value),
     )
 
 

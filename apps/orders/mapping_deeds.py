@@ -11,7 +11,7 @@ from apps.core.permissions import MAP_SKUS
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.types import Plan
 from apps.orders import mapping
-from apps.work.deeds import Deed
+from apps.work.deeds import Deed, Kind, register_kind
 
 
 def _preview_map(listing: Listing, actor: User, cleaned: dict[str, Any]) -> Plan:
@@ -90,3 +90,10 @@ DEEDS = {deed.name: deed for deed in (MAP, BUNDLE, CHANGE, UNDO)}
 def fitting_deeds(listing: Listing) -> list[Deed]:
     """A mapped one is changed or undone, and mapped for days that nothing maps yet; the likeliest first."""
     return [CHANGE, UNDO, MAP, BUNDLE] if listing.mappings.in_force().exists() else [MAP, BUNDLE]
+
+
+def _listing(pk: int) -> Listing:
+    return Listing.objects.select_related("connection__entity").get(pk=pk)
+
+
+register_kind(Kind(name="listing", find=_listing, deeds=lambda listing: DEEDS))

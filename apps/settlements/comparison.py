@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from apps.core.money import words
+from apps.core.money import ZERO, words
+from apps.exceptions.types import Weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,15 @@ class Correction:
 class Comparison:
     """The drafts now and then. Money per currency, never added across currencies. `locked`: how many wait for which month.
 
+    `lines` and `gross` (without sign) get an account; `moved` and `moved_gross` had one and get another, or lose it.
+
     `dropped` are the keys of drafts in which nothing would be left to book.
     """
 
     lines: int
     gross: dict[str, Decimal]
     moved: int
+    moved_gross: dict[str, Decimal]
     currencies: list[CurrencyChange]
     payouts: list[PayoutChange]
     journals: int
@@ -82,6 +86,12 @@ class Comparison:
     locked: dict[date, int] = field(default_factory=dict)
     freed: dict[str, Decimal] = field(default_factory=dict)
     blocked: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> Weight:
+        currencies = {*self.gross, *self.moved_gross}
+        money = {each: self.gross.get(each, ZERO) + self.moved_gross.get(each, ZERO) for each in currencies}
+        return Weight(lines=self.lines + self.moved, money=money)
 
     @property
     def freed_words(self) -> str:

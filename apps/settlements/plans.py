@@ -37,7 +37,7 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
     """Of the same payouts, by today's rules, legs or file and by the changed ones. A line counts where it gets an account."""
     entity = facts.entity
     dropped = sorted(_keys(before) - _keys(after))
-    lines, moved, gross = 0, 0, defaultdict(Decimal)
+    lines, moved, gross, moved_gross = 0, 0, defaultdict(Decimal), defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
         if not _of_the_same_lines(old, new):
             continue
@@ -47,6 +47,7 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
                 gross[old.settlement.currency] += now.credit + now.debit
             elif was.posting != now.posting:
                 moved += now.lines
+                moved_gross[old.settlement.currency] += now.credit + now.debit
     freed, blocked = defaultdict(Decimal), defaultdict(Decimal)
     for old, new in zip(before, after, strict=True):
         if not old.complete:
@@ -57,6 +58,7 @@ def compare(facts: Facts, before: Sequence[Payout], after: Sequence[Payout]) -> 
         lines=lines,
         gross=dict(gross),
         moved=moved,
+        moved_gross=dict(moved_gross),
         currencies=_currencies(entity, before, after),
         payouts=_payouts(entity, after),
         journals=sum(entry.corrects is None for entry in _changed(before, after)),

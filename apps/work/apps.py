@@ -4,3 +4,6 @@ from django.apps import AppConfig
 class WorkConfig(AppConfig):
     name = "apps.work"
     label = "work"
+
+    def ready(self) -> None:
+        from apps.work import proposals  # noqa: F401  registers cases as a kind of records

@@ -1,6 +1,6 @@
 """A change with a preview outside of any case: a form, what it would do, doing it if that still holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from apps.core.permissions import Permission
 from apps.core.refusals import who_can
 from apps.exceptions.operations import sweep_soon, take_turn
 from apps.exceptions.sweep import sweep_each
-from apps.exceptions.types import Plan, Scope
+from apps.exceptions.types import Action, Plan, Scope
+from apps.exceptions.weighing import check_second, weighed
 
 UNSAID = "–"  # stands for a reason in a preview: only the doing needs one
 
@@ -34,6 +35,30 @@ class Deed:
     clears: tuple[str, ...] = ()
     template: str = "cases/plan.html"
     form_template: str = "parts/form.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Records of one kind: `find(pk)` raises ObjectDoesNotExist, `deeds(record)` are what may be done to one, by name.
+
+    Deeds whose plans have a weight belong to a kind, so that one is found again when a second person approves it. `name` is
+    also the name of the record's address in the console.
+    """
+
+    name: str
+    find: Callable[[int], Any]
+    deeds: Callable[[Any], Mapping[str, Deed | Action]]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register_kind(kind: Kind) -> Kind:
+    """Add a kind of records. A name declared twice is a mistake of ours and stops the start."""
+    if kind.name in KINDS:
+        raise ValueError(f"records of kind {kind.name} are declared twice")
+    KINDS[kind.name] = kind
+    return kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +97,13 @@ def preview(deed: Deed, record: models.Model, person: User, data: Any) -> Attemp
     return Attempted(deed=deed, form=deed.form(record, person, data), plan=plan, fault=fault)
 
 
-def perform(deed: Deed, record: models.Model, person: User, data: Any, digest: str) -> Attempted:
-    """Do what the preview with this digest showed, if that still holds. Raises NotAllowed."""
+def perform(
+    deed: Deed, record: models.Model, person: User, data: Any, digest: str, *, second: User | None = None
+) -> Attempted:
+    """Do what the preview with this digest showed, if that still holds. Raises NotAllowed.
+
+    `second` is who approved it: without one, what is above the company's limits raises NeedsSecondPerson.
+    """
     _check_may(deed, record, person)
     with transaction.atomic():
         take_turn(record.entity_id)  # no other change comes between this plan and what is done
@@ -82,6 +112,7 @@ def perform(deed: Deed, record: models.Model, person: User, data: Any, digest: s
         plan, fault = _plan(deed, record, person, form)
         if plan is None or plan.digest != digest:
             return Attempted(deed=deed, form=form, plan=plan, fault=fault, changed=plan is not None)
+        check_second(plan, form, permission=deed.permission, entity=record.entity, actor=person, second=second)
         done = deed.run(record, person, form.cleaned_data)
         sweep_each({code: Scope(entity=record.entity) for code in deed.clears}, ended_by=person, ending=done)
         sweep_soon(record.entity_id)
@@ -98,6 +129,6 @@ def _plan(deed: Deed, record: models.Model, person: User, form: Form) -> tuple[P
     if not form.is_valid():
         return None, ""
     try:
-        return deed.preview(record, person, form.cleaned_data), ""
+        return weighed(record.entity, deed.preview(record, person, form.cleaned_data)), ""
     except Refused as refused:
         return None, refused.words

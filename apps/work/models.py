@@ -1,9 +1,11 @@
-"""What people do by the clock: checks that they sign, and the days on which they look more often."""
+"""What people do by the clock: checks that they sign, and the days on which they look more often. What takes two people."""
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.core.models import Entity, User
+from apps.core.permissions import PERMISSIONS, Role
 
 
 class PeakDay(models.Model):
@@ -41,3 +43,97 @@ class SignedCheck(models.Model):
             models.UniqueConstraint(fields=["entity", "routine", "day", "slot"], name="one_signature_per_slot"),
             models.CheckConstraint(condition=models.Q(slot__in=[1, 2]), name="check_slot_known"),
         ]
+
+
+class ProposalQuerySet(models.QuerySet["Proposal"]):
+    def visible_to(self, user: User) -> "ProposalQuerySet":
+        """Company by company what the person may do or has asked for; admins and viewers read all."""
+        seen = models.Q(asked_by=user, entity__in=user.teams_seen_in())
+        for entity in user.teams_seen_in():
+            if user.roles_in(entity) & {Role.ADMIN, Role.VIEWER}:
+                seen |= models.Q(entity=entity)
+            else:
+                able = [each.name for each in PERMISSIONS if user.may(each, entity)]
+                seen |= models.Q(entity=entity, permission__in=able)
+        return self.filter(seen)
+
+    def waiting(self) -> "ProposalQuerySet":
+        return self.filter(state=Proposal.State.WAITING, lapses_at__gt=Now())
+
+    def for_second(self, user: User) -> "ProposalQuerySet":
+        """Those that wait for this person's word: others asked, and they may do it themselves."""
+        able = models.Q(pk__in=[])
+        for entity in user.teams_seen_in():
+            able |= models.Q(entity=entity, permission__in=[each.name for each in PERMISSIONS if user.may(each, entity)])
+        return self.waiting().filter(able).exclude(asked_by=user)
+
+
+class Proposal(models.Model):
+    """A change above its company's limits: one person asked for it, a second one approves it, and it is done then.
+
+    `kind` and `record` name what is changed (apps.work.deeds.KINDS), `action` what is done to it with `data`, the form as it was
+    filled in: {field: [values]}. `shown` is the preview that the asker saw: effect, says, lines, money, over; `digest` is its
+    digest. `words` are the second person's, where they declined.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waits for a second person"
+        APPROVED = "approved", "Approved and done"
+        DECLINED = "declined", "Declined"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+        LAPSED = "lapsed", "Lapsed"
+
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="proposals")
+    kind = models.CharField(max_length=20)
+    record = models.BigIntegerField()
+    about = models.CharField(max_length=600, help_text="The record in words")
+    action = models.CharField(max_length=60)
+    label = models.CharField(max_length=120)
+    permission = models.CharField(max_length=40)
+    data = models.JSONField()
+    digest = models.CharField(max_length=64)
+    shown = models.JSONField()
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    asked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now())
+    lapses_at = models.DateTimeField()
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    words = models.TextField(blank=True)
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "record"], condition=models.Q(state="waiting"), name="one_waiting_change_per_record"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "approved", "declined", "withdrawn", "lapsed"]),
+                name="proposal_state_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["approved", "declined"])
+                | models.Q(decided_by__isnull=False) & ~models.Q(decided_by=models.F("asked_by")),
+                name="second_person_is_another",
+            ),
+        ]
+        indexes = [models.Index(fields=["entity", "state", "-id"], name="proposals_by_state")]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.about}"
+
+    @property
+    def audit_subject(self) -> str:
+        return f"{self.kind}:{self.record}"
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state == self.State.WAITING and self.lapses_at > timezone.now()
+
+    @property
+    def state_words(self) -> str:
+        """A change whose days are over has lapsed, also before anybody says so."""
+        lapsed = self.state == self.State.WAITING and not self.is_waiting
+        return self.State.LAPSED.label if lapsed else self.get_state_display()

@@ -242,6 +242,11 @@ def _one_person(page: Page) -> None:
     page.get_by_role("heading", level=1).get_by_text("two people").wait_for()
 
 
+def _limits(page: Page) -> None:
+    page.goto("/approvals/")
+    page.get_by_role("link", name="Limits of").first.click()
+
+
 def _chain_moved(page: Page) -> None:
     first_of("/chains/")(page)
     page.get_by_role("link", name="Move", exact=True).last.click()
@@ -382,6 +387,9 @@ def screens(newcomer: Login) -> list[Screen]:
             ("month-unlock", ian, _unlocking),
             ("one-person", ian, _one_person),
             ("one-person-read-only", priya, _one_person),
+            ("approvals", priya, at("/approvals/")),
+            ("limits", ian, _limits),
+            ("limits-read-only", priya, _limits),
             ("chains", priya, at("/chains/")),
             ("chain", priya, first_of("/chains/")),
             ("chain-move", priya, _chain_moved),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
@@ -9,19 +10,22 @@ from django.utils import timezone
 
 from apps.catalog.models import Listing
 from apps.core.models import Entity, User
+from apps.core.operations import set_second_person
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
+from apps.exceptions.operations import find_action, plan
 from apps.imports.models import Import
 from apps.integrations.models import Connection, Job, Source, SyncRun
 from apps.integrations.runs import pull
-from apps.ledger.models import ExportBatch, Journal
+from apps.ledger.models import Account, ExportBatch, Journal
 from apps.orders.models import Order
 from apps.orders.routing import RELEASE, free
 from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
 from apps.settlements.models import FileReading, Settlement, SettlementVersion
-from apps.work.models import SignedCheck
+from apps.work.models import Proposal, SignedCheck
+from apps.work.proposals import propose
 from apps.work.routines import ROUTINES, sign
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of
@@ -121,6 +125,21 @@ class Company:
             return found
         rows = csv_of([["Item", "Title"], [f"BF-{self.entity.pk}", "Mug"], ["BF-TRAY ", "Tray"]])
         return bring(self.entity, self.people[Role.ADMIN], rows, name="items.csv")
+
+    @property
+    def proposal(self) -> Proposal:
+        """The fee's mapping, heavier than one person may do alone, asked for by Finance at the latest now."""
+        if found := Proposal.objects.filter(entity=self.entity).first():
+            return found
+        limits = {"above": Decimal(0), "lines_above": None, "reason": "Four eyes"}
+        set_second_person(entity=self.entity, actor=self.people[Role.ADMIN], **limits)
+        case, actor = self.fee_case, self.people[Role.FINANCE]
+        data = {
+            "account": Account.objects.get(entity=self.entity, code="5110").pk, "tax": "none", "where": "everywhere",
+            "match": "exact", "since": "2026-10-01", "reason": "A fee for returns",
+        }  # fmt: skip
+        _, planned = plan(case=case, action=find_action(case, "map-fee"), actor=actor, data=data)
+        return propose(kind="case", record=case, name="map-fee", actor=actor, data=data, digest=planned.digest)
 
     @property
     def run(self) -> SyncRun:

@@ -146,7 +146,7 @@ def effect(entity: Entity, good: list[Good]) -> Effect:
         lines.insert(0, ["Fees without an account", f"{closes:,}", "exceptions that close"])
     parts = [f"closes {closes:,} exception{'' if closes == 1 else 's'}"] if closes else []
     parts += [f"frees {comparison.freed_words}"] if comparison.freed else []
-    return Effect(says=" and ".join(parts), closes=closes, lines=lines)
+    return Effect(says=" and ".join(parts), closes=closes, lines=lines, weight=comparison.weight)
 
 
 def apply(row: Import, good: list[Good], actor: User) -> dict[int, int]:
@@ -182,7 +182,7 @@ def undoing(row: Import) -> Undoing:
         return Undoing()
     seen = foresee(row.entity, steps)
     count = f"{len(steps):,} rule{' goes' if len(steps) == 1 else 's go'} back to what was before."
-    return Undoing(says=[count, f"That would {seen.comparison.effect}."])
+    return Undoing(says=[count, f"That would {seen.comparison.effect}."], weight=seen.comparison.weight)
 
 
 def undo(row: Import, actor: User) -> None:

@@ -15,6 +15,7 @@ from apps.core.models import Entity, User
 from apps.core.money import words as money_words
 from apps.core.permissions import IMPORT_MAPPINGS
 from apps.exceptions.models import Case
+from apps.exceptions.types import Weight
 from apps.imports.columns import Cell, Choice, Column, Columns, Day, Fault, Key, Whole, nearest
 from apps.imports.importable import Clash, Effect, Good, Importable, Record, Undoing, Values, register_sheet
 from apps.imports.models import Import, ImportRow
@@ -202,11 +203,13 @@ def effect(entity: Entity, good: list[Good]) -> Effect:
     new = len(good) - len(said)
     if new:
         lines.append(["SKUs that no order has named yet", f"{new:,}", "they become listings"])
+    released = {currency: total for currency, _, total in freed if currency}
+    weight = Weight(lines=sum(orders for _, orders, _ in freed), money=released)
     if not closes and not freed:
-        return Effect(lines=lines)
+        return Effect(lines=lines, weight=weight)
     parts = [f"closes {closes:,} exception{'' if closes == 1 else 's'}"] if closes else []
     parts += [f"frees {money or 'orders without a total yet'}"] if freed else []
-    return Effect(says=" and ".join(parts), closes=closes, lines=lines)
+    return Effect(says=" and ".join(parts), closes=closes, lines=lines, weight=weight)
 
 
 def apply(row: Import, good: list[Good], actor: User) -> dict[int, int]:

@@ -62,6 +62,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         says=f"{cleaned['tax_class']} from {leg} carry {cleaned['tax_code']}.{freed} All of it or none of it.",
         digest=digest(row.tax_class_id, row.leg, row.period, row.tax_code_id, facts.books, before),
         detail={"comparison": comparison},
+        weight=comparison.weight,
     )
 
 

@@ -163,6 +163,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
         says=f"Maps {lines} to {cleaned['account'].code}{freed}. One step: all of it or none of it.",
         digest=digest(proposed, sorted(rules, key=lambda rule: rule.id), facts.books, before),
         detail={"map": detail},
+        weight=comparison.weight,
     )
 
 
