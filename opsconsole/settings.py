@@ -6,6 +6,7 @@ LOG_FORMAT and SENTRY_DSN are for a deployment.
 """
 
 import os
+from datetime import timedelta
 from secrets import token_urlsafe
 
 import dj_database_url
@@ -56,6 +57,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "import_export",
     "csp",
+    "axes",
     "apps.core",
     "apps.exceptions",
     "apps.integrations",
@@ -84,6 +86,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "apps.console.middleware.RefusalsInWords",
+    "apps.console.middleware.SignInsNoted",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "opsconsole.urls"
@@ -115,15 +119,38 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "core.User"
 AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: who is locked out is not asked for the password
     "django.contrib.auth.backends.ModelBackend",
     *(["opsconsole.demo.login.DemoLogin"] if DEMO else []),  # elsewhere the demo's people cannot sign in
 ]
+CSRF_FAILURE_VIEW = "apps.console.denials.forged"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+AUTH_PASSWORD_VALIDATORS = [  # in words: apps.core.passwords.RULES
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {"user_attributes": ("name", "email")}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+    )
 ]
+PASSWORD_RESET_TIMEOUT = 3 * 86_400  # seconds that a link to set one holds
+SESSION_COOKIE_AGE = 14 * 86_400  # seconds after the last use
+# How many proxies of ours stand before the web server: as many addresses in X-Forwarded-For can be believed, from the right.
+PROXIES = int(os.environ.get("OPSCONSOLE_PROXIES") or 0)
+
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the page says until when
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "apps.core.lockouts.username"
+AXES_CLIENT_IP_CALLABLE = "apps.core.visits.client_ip"
+AXES_LOCKOUT_CALLABLE = "apps.console.login.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # apps.core.sign_ins keeps its own
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -188,6 +215,7 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
         ("add-feeds", "apps.integrations.tasks.add_feeds", 300.0),
         ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),
+        ("forget-sign-ins", "apps.core.tasks.forget_sign_ins", 86_400.0),
         ("purge-buyers", "apps.orders.tasks.purge_buyers", 86_400.0),
         ("purge-runs", "apps.integrations.tasks.purge_runs", 86_400.0),
     )

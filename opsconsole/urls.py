@@ -11,6 +11,7 @@ from apps.console import (
     close,
     connection,
     connections,
+    denials,
     exports,
     files,
     held_legs,
@@ -22,10 +23,14 @@ from apps.console import (
     listings,
     login,
     mapping,
+    my_account,
     one_import,
     order,
     order_settings,
     orders,
+    passwords,
+    people,
+    person,
     queue,
     rule,
     runs,
@@ -39,12 +44,24 @@ from apps.console import (
     upload,
 )
 
+handler400 = denials.broken
+handler403 = denials.not_allowed
+handler404 = denials.not_found
 handler500 = "opsconsole.operate.requests.server_error"
+
 urlpatterns = [
     path("", home.home, name="home"),
     path("start/", start.start, name="start"),
     path("login/", login.SignIn.as_view(), name="login"),
     path("logout/", login.SignOut.as_view(), name="logout"),
+    path("login/forgot/", passwords.forgot, name="forgot"),
+    path("login/link/<uidb64>/<token>/", passwords.SetPassword.as_view(), name="set_password"),
+    path("account/", my_account.my_account, name="my_account"),
+    path("account/sessions/", my_account.end_session, name="end_session"),
+    path("account/tokens/<int:pk>/", my_account.revoke_token, name="revoke_token"),
+    path("people/", people.people, name="people"),
+    path("people/<int:pk>/", person.person, name="person"),
+    path("people/<int:pk>/<str:name>/", person.person_do, name="person_do"),
     path("search/", search.search, name="search"),
     path("company/", login.company, name="company"),
     path("queue/<str:team>/", queue.queue, name="queue"),

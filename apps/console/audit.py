@@ -14,8 +14,7 @@ from apps.core.permissions import READ_AUDIT
 @door(READ_AUDIT)
 def audit(request: HttpRequest) -> HttpResponse:
     subject = request.GET.get("subject", "").strip()
-    mine = AuditEntry.objects.filter(entity_id__in=request.user.entities_where(READ_AUDIT))
-    rows = request.companies.within(mine).select_related("entity")
+    rows = request.companies.within(AuditEntry.objects.visible_to(request.user)).select_related("entity")
     if subject:
         rows = rows.about(subject)
     before = request.GET.get("after", "")

@@ -9,7 +9,17 @@ from django.utils import timezone
 
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.core.models import User
-from apps.core.permissions import IMPORT_SHEETS, READ_MONEY, READ_ORDERS, READ_RUNS, READ_STOCK, RUN_JOBS, Role, Team
+from apps.core.permissions import (
+    IMPORT_SHEETS,
+    KEEP_PEOPLE,
+    READ_MONEY,
+    READ_ORDERS,
+    READ_RUNS,
+    READ_STOCK,
+    RUN_JOBS,
+    Role,
+    Team,
+)
 from apps.exceptions.models import State, Tally
 from apps.integrations.runs import KIND as SYNC
 from apps.work.models import Proposal
@@ -63,6 +73,8 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
         system.insert(0, Place("Imports", reverse("imports")))
     if user.may_anywhere(READ_RUNS):
         system[:0] = [Place("Connections", reverse("connections")), Place("Sync runs", reverse("runs"))]
+    if user.may_anywhere(KEEP_PEOPLE):
+        system.append(Place("People", reverse("people")))
     groups.append(("System", system))
     # A case is in its team's queue.
     path = reverse("queue", args=[context["team"]]) if "team" in context else request.path

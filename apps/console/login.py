@@ -1,15 +1,22 @@
 """Sign in, sign out, and the company that the screens show."""
 
+from typing import Any
+
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from apps.console.denials import TOO_MANY
 from apps.console.middleware import UNPROCESSABLE
-from apps.console.screens import COMPANY, door
+from apps.console.screens import COMPANY, UNSENT, door
+from apps.core.lockouts import locked_until
+from apps.core.visits import client_ip
 
 
 class SignInForm(AuthenticationForm):
@@ -29,6 +36,23 @@ class SignIn(LoginView):
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=UNPROCESSABLE)
+
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(**context, unsent=UNSENT in self.request.GET, mail_sent=settings.MAIL_SENT)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
+    """What axes answers with after too many wrong passwords. The same words for an e-mail that nobody has."""
+    email = str((credentials or {}).get("username") or "")
+    until = locked_until(email, client_ip(request))
+    context = {
+        "until": until,
+        "minutes": max(1, -(-(until - timezone.now()).seconds // 60)),
+        "limit": settings.AXES_FAILURE_LIMIT,
+        "mail_sent": settings.MAIL_SENT,
+    }
+    return render(request, "locked_out.html", context, status=TOO_MANY)
 
 
 class SignOut(LogoutView):

@@ -1,11 +1,13 @@
-"""Refusals become pages in words, at the one edge where every request passes."""
+"""Refusals become pages in words, at the one edge where every request passes; and sessions leave a mark that they are used."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 
+from apps.console.denials import METHOD, denied
+from apps.core import sign_ins
 from apps.core.errors import NotAllowed, Refused
 
 NOT_ALLOWED, CONFLICT, UNPROCESSABLE = 403, 409, 422
@@ -18,16 +20,25 @@ class RefusalsInWords:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # A view sets the company's zone for its thread; the next request of the thread starts without it.
         with timezone.override(None):
-            return self.get_response(request)
+            response = self.get_response(request)
+            if isinstance(response, HttpResponseNotAllowed):
+                page = denied(request, METHOD)
+                page["Allow"] = response["Allow"]
+                return page
+            return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, Refused):
             return None
         status = NOT_ALLOWED if isinstance(error, NotAllowed) else UNPROCESSABLE
-        context = {"words": error.words, "code": error.code, "status": status, "path": request.path}
-        if request.htmx and not request.htmx.boosted:
-            note = render(request, "parts/refusal.html", context, status=status)
-            note["HX-Retarget"] = "#notices"
-            note["HX-Reswap"] = "innerHTML"
-            return note
-        return render(request, "refused.html", context, status=status)
+        return denied(request, status, error.words, code=error.code)
+
+
+class SignInsNoted:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if SESSION_KEY in request.session and request.user.is_authenticated:
+            sign_ins.note(request)
+        return self.get_response(request)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -23,6 +25,7 @@ from apps.core.refusals import not_allowed_words
 
 PAGE = 50
 COMPANY = "company"
+UNSENT = "unsent"
 ADDRESS_LONGEST = 2000
 
 
@@ -114,7 +117,14 @@ def _companies(request: HttpRequest) -> Companies:
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:
-    if not request.htmx:
-        return redirect_to_login(request.get_full_path())
-    page = request.htmx.current_url_abs_path or "/"
-    return HttpResponseClientRedirect(redirect_to_login(page, resolve_url(settings.LOGIN_URL)).url)
+    """The sign-in page, and from there back; where something was being sent it says that it was not saved."""
+    page = request.get_full_path()
+    if request.htmx:
+        page = request.htmx.current_url_abs_path or "/"
+    elif request.method == "POST":  # the form's page: the address itself may take nothing but forms
+        came = request.headers.get("Referer", "")
+        same = url_has_allowed_host_and_scheme(came, {request.get_host()}, require_https=request.is_secure())
+        page = urlsplit(came)._replace(scheme="", netloc="").geturl() if same else "/"
+    to = redirect_to_login(page, resolve_url(settings.LOGIN_URL))
+    to["Location"] += f"&{UNSENT}=1" if request.method == "POST" else ""
+    return HttpResponseClientRedirect(to.url) if request.htmx else to

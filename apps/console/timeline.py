@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.console import words
 from apps.core import money
 from apps.core.models import AuditEntry, Entity
-from apps.core.permissions import Team
+from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case
 
 NEWEST = 100  # entries shown on the page; the audit list has them all
@@ -105,6 +105,20 @@ def _in_batch(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
     return lambda entry, zone: (did.format(entry.after["batch"]), "")
 
 
+def _roles(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    def tell(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+        before, after = (
+            ", ".join(Role(role).label for role in seen["roles"]) or "none" for seen in (entry.before, entry.after)
+        )
+        return f"{did} at {entry.entity.name}: {after}. Before: {before}.", entry.reason
+
+    return tell
+
+
+def _token(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    return lambda entry, zone: (f"{did} “{(entry.after or entry.before)['name']}”.", entry.reason)
+
+
 def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     """An action on a case, or what happened to something else: "fee.mapped" is "Fee mapped."."""
     reason = entry.reason and f"Reason: {entry.reason}"
@@ -132,6 +146,15 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "change.declined": _proposed("declined what {asked by} asked for: {planned}"),
     "change.withdrawn": _proposed("withdrew what waited for a second person: {planned}"),
     "change.lapsed": _proposed("What {asked by} asked for lapsed: {planned}"),
+    "person.added": _roles("gave roles"),
+    "person.roles": _roles("changed the roles"),
+    "person.switched-off": _moved("switched the account off."),
+    "person.switched-on": _moved("switched the account on."),
+    "person.signed-out": _moved("ended sessions."),
+    "password.set": _moved("set a new password."),
+    "password.link-given": _moved("made a link with which a password can be set."),
+    "token.issued": _token("made the token"),
+    "token.revoked": _token("revoked the token"),
     "journal.approved": _moved("approved it."),
     "journal.withdrawn": _moved("took the approval back."),
     "journal.returned": _moved("It went back to draft."),

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower, Now
 
-from apps.core.permissions import KEEP_PEOPLE, Permission, Role, Team, teams_seen_by
+from apps.core.permissions import KEEP_PEOPLE, READ_AUDIT, Permission, Role, Team, teams_seen_by
 
 
 def validate_zone(name: str) -> None:
@@ -25,6 +26,15 @@ class UserManager(BaseUserManager["User"]):
         user.set_password(password)
         user.save()
         return user
+
+    def kept_by(self, admin: "User") -> models.QuerySet["User"]:
+        """Whose whole account is this admin's to keep: who has roles only in companies where the actor is admin.
+
+        Whoever can set a password can be that person everywhere, so being admin of one of their companies is not enough.
+        """
+        mine = admin.entities_where(KEEP_PEOPLE)
+        elsewhere = Membership.objects.exclude(entity_id__in=mine).values("user_id")
+        return self.filter(memberships__entity_id__in=mine).exclude(pk__in=elsewhere).distinct()
 
 
 class User(AbstractBaseUser):
@@ -66,12 +76,7 @@ class User(AbstractBaseUser):
         return [entity for entity, roles in self._roles.items() if roles & permission.roles]
 
     def keeps(self, person: "User") -> bool:
-        """Whether the person's whole account is this admin's to keep: admin of every company in which the person has a role.
-
-        Whoever can set a password can be that person everywhere, so being admin of one of their companies is not enough.
-        """
-        theirs = set(person.memberships.values_list("entity_id", flat=True))
-        return bool(theirs) and theirs <= set(self.entities_where(KEEP_PEOPLE))
+        return User.objects.kept_by(self).filter(pk=person.pk).exists()
 
     def teams_seen_in(self) -> dict[int, frozenset[Team]]:
         """Entity id -> the queues that this person reads there."""
@@ -172,6 +177,29 @@ class ApiToken(models.Model):
         ]
 
 
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def open(self, now: datetime) -> "SignInQuerySet":
+        """Those with which somebody can still work: a session lasts as long as it is used."""
+        return self.filter(ended_at=None, seen_at__gt=now - timedelta(seconds=settings.SESSION_COOKIE_AGE))
+
+
+class SignIn(models.Model):
+    """One signing in and its session, from where and with what. `ip` is None where no network stands between."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="sign_ins")
+    session_key = models.CharField(max_length=40, unique=True)
+    ip = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=255, blank=True)
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    objects = SignInQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-seen_at"]
+
+
 class ReferenceRate(models.Model):
     """Worth of one unit of a currency in the company's base currency. Serves ranking only, never a journal."""
 
@@ -190,6 +218,12 @@ class ReferenceRate(models.Model):
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
     def about(self, subject: str) -> "AuditQuerySet":
         return self.filter(subject=subject)
+
+    def visible_to(self, user: User) -> "AuditQuerySet":
+        """What happened in the companies where the person reads the audit, and to the accounts that are theirs to keep."""
+        subjects = [f"person:{pk}" for pk in {user.pk, *User.objects.kept_by(user).values_list("pk", flat=True)}]
+        in_companies = models.Q(entity_id__in=user.entities_where(READ_AUDIT))
+        return self.filter(in_companies | models.Q(entity=None, subject__in=subjects))
 
     def record_all(self, entries: Iterable["AuditEntry"]) -> None:
         self.bulk_create(entries, batch_size=2000)

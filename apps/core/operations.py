@@ -8,17 +8,17 @@ from decimal import Decimal
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from apps.core.errors import Refused
+from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
 from apps.core.money import words
-from apps.core.permissions import SET_ONE_PERSON, SET_SECOND_PERSON, Role, check_may
+from apps.core.permissions import KEEP_PEOPLE, SET_ONE_PERSON, SET_SECOND_PERSON, Role, check_may
 
 PASSWORD_BYTES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """A person as added. `password` is there for a new account only, and is stored nowhere in clear."""
+    """A person as added. `password` is there for a new account from the command line, and is stored nowhere in clear."""
 
     user: User
     password: str | None
@@ -41,14 +41,21 @@ def create_entity(*, name: str, country: str, zone: str, base_currency: str, act
 
 
 def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role], actor: User | None = None) -> Added:
-    """Give a person roles in a company, with a new account where there is none. Roles they have already stay."""
+    """Give a person roles in a company, with a new account where there is none. Roles they have already stay.
+
+    `actor` None is the command line, which gets a password to hand over. An admin hands over a link (apps.core.passwords).
+    """
+    if actor is not None:
+        check_may(actor, KEEP_PEOPLE, entity)
+        if actor.email.casefold() == email.casefold():
+            raise NotAllowed("Nobody gives themselves a role.")
     if not roles:
         raise Refused(f"Name at least one role: {', '.join(Role.values)}.", field="roles")
     password = None
     with transaction.atomic():
         user = User.objects.filter(email__iexact=email).first()
         if user is None:
-            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            password = secrets.token_urlsafe(PASSWORD_BYTES) if actor is None else None
             user = User(email=User.objects.normalize_email(email), name=name.strip())
             user.set_password(password)
             _check(user)

@@ -6,4 +6,4 @@ class IntegrationsConfig(AppConfig):
     label = "integrations"
 
     def ready(self) -> None:
-        from apps.integrations import exception_types  # noqa: F401  registers the types
+        from apps.integrations import exception_types, letters  # noqa: F401  registers the types, and a kind of work

@@ -14,6 +14,7 @@ from apps.core import tracing
 
 HEADER = "X-Request-ID"
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
+SECRET = {"set_password"}  # whoever knows such an address can be the person
 LATENCY = Histogram(
     "opsconsole_http_seconds",
     "Time until the answer began, by the view's name and the class of the status",
@@ -37,7 +38,7 @@ class Requests:
             view = request.resolver_match.view_name if request.resolver_match else "none"
             LATENCY.labels(view, f"{response.status_code // 100}xx").observe(taken)
             facts = {"method": request.method, "view": view, "status": response.status_code, "ms": round(taken * 1000)}
-            log.info("%s %s", request.method, request.path, extra=facts)
+            log.info("%s %s", request.method, _told(request, view), extra=facts)
         response[HEADER] = request_id
         return response
 
@@ -45,6 +46,11 @@ class Requests:
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500. Asks the database nothing: it may be what is away."""
     return HttpResponseServerError(render_to_string("500.html", tracing.ids()))
+
+
+def _told(request: HttpRequest, view: str) -> str:
+    """The address, but its pattern where the address itself is a secret."""
+    return f"/{request.resolver_match.route}" if view in SECRET else request.path
 
 
 def _given(request: HttpRequest) -> str:

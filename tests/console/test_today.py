@@ -130,5 +130,5 @@ def test_a_stranger_queue_is_not_there():
 def test_htmx_comes_from_the_package_and_keeps_its_styles_out(ours: Company):
     words = ours.client(Role.FINANCE).get("/").content.decode()
     assert "/static/django_htmx/htmx-2.min.js" in words
-    assert '"includeIndicatorStyles":false' in words and "403|404|409|422" in words
+    assert '"includeIndicatorStyles":false' in words and "400|403|404|405|409|422|429" in words
     assert settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]["default-src"] == ["'self'"]

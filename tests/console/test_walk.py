@@ -18,7 +18,7 @@ EVERYBODY = set(Role)
 MONEY = {FINANCE, ADMIN, VIEWER}
 FEEDS = {OPS, ADMIN, VIEWER}
 
-OPEN = {"login", "logout", "company"}  # not behind the door, or only with a POST; tested in test_login
+OPEN = {"login", "logout", "company", "forgot", "set_password"}  # not behind the door, or only with a POST; tested in test_login
 READ = {
     "home": EVERYBODY,
     "start": EVERYBODY,
@@ -41,6 +41,8 @@ READ = {
     "orders": EVERYBODY,
     "approvals": EVERYBODY,
     "audit": EVERYBODY,
+    "people": {ADMIN},
+    "my_account": EVERYBODY,
     "stock": EVERYBODY,
 }
 QUEUES = {
@@ -83,6 +85,7 @@ OF_ONE = {
     "stock_listing": EVERYBODY,
     "limits": EVERYBODY,
     "approval": MONEY,
+    "person": {ADMIN},
 }
 HIDDEN = ("case", "approval")  # who does not read these is told that there is none
 WRITTEN = {
@@ -92,10 +95,13 @@ WRITTEN = {
     "case_move",
     "check_do",
     "connection_check",
+    "end_session",
     "held_legs_do",
     "import_do",
     "job_move",
     "listing_do",
+    "person_do",
+    "revoke_token",
     "rule_do",
     "run_do",
     "stock_listing_do",
@@ -139,6 +145,7 @@ def address_of(name: str, company: Company) -> str:
         "import_errors": lambda: [company.imported.pk, "csv"],
         "batch_file": lambda: [company.batch.pk],
         "stock_listing": lambda: [company.stocked.pk],
+        "person": lambda: [company.people[VIEWER].pk],
         "signature": lambda: [FeeSignature.objects.filter(entity=company.entity).first().pk],
     }[name]()
     return reverse(name, args=args)

@@ -4,6 +4,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
+from django.test import RequestFactory
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
@@ -25,7 +26,7 @@ def run(*arguments: str) -> str:
 def test_the_first_admin_comes_with_the_company_and_can_log_in():
     said = run("ian@example.com", "--name", "Ian Grove", "--entity", "Brightfold Ltd", "--role", "admin", *NEW_COMPANY)
     password = re.search(r"Password, shown this once: (\S+)", said)[1]
-    user = authenticate(username="ian@example.com", password=password)
+    user = authenticate(RequestFactory().post("/login/"), username="ian@example.com", password=password)
     entity = Entity.objects.get()
     assert user.roles_in(entity.pk) == {Role.ADMIN}
     assert (entity.name, entity.zone, entity.base_currency) == ("Brightfold Ltd", "Europe/London", "GBP")

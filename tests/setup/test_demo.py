@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 
 from apps.core.models import Entity, User
 from apps.core.permissions import Role
@@ -48,10 +48,10 @@ def test_it_loads_once_and_its_people_sign_in_only_in_demo_mode(capsys):
         assert "nothing to do" in printed.err
         assert Case.objects.count() == before
 
-        found = authenticate(username=PRIYA.email, password=PASSWORD)
+        found = authenticate(RequestFactory().post("/login/"), username=PRIYA.email, password=PASSWORD)
         assert found == User.objects.get(email=PRIYA.email)
-        assert authenticate(username=PRIYA.email, password="wrong") is None
-    assert authenticate(username=PRIYA.email, password=PASSWORD) is None
+        assert authenticate(RequestFactory().post("/login/"), username=PRIYA.email, password="wrong") is None
+    assert authenticate(RequestFactory().post("/login/"), username=PRIYA.email, password=PASSWORD) is None
 
     assert set(User.objects.values_list("memberships__role", flat=True)) == set(Role)
     assert User.objects.filter(memberships__role=Role.FINANCE).distinct().count() == 2

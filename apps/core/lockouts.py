@@ -1,0 +1,62 @@
+"""Too many wrong passwords: django-axes counts them for each e-mail and address; these are our words to it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.core.models import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """Wrong passwords for one person from one address. `locked_until` None: signing in is open there."""
+
+    ip: str | None
+    agent: str
+    count: int
+    last_at: datetime
+    locked_until: datetime | None
+
+
+def username(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
+    """How axes knows the person: without regard to capitals, as signing in does."""
+    return str((credentials or {}).get("username") or "").casefold()
+
+
+def locked_until(email: str, ip: str | None) -> datetime:
+    """When signing in with this e-mail from this address is open again."""
+    attempts = AccessAttempt.objects.filter(username=email.casefold(), ip_address=ip)
+    last = attempts.order_by("-attempt_time").values_list("attempt_time", flat=True).first()
+    return (last or timezone.now()) + settings.AXES_COOLOFF_TIME
+
+
+def attempts_of(person: User, now: datetime) -> list[Attempts]:
+    """Of the last quarter of an hour, by address, the newest first."""
+    rows = AccessAttempt.objects.filter(
+        username=person.email.casefold(), attempt_time__gt=now - settings.AXES_COOLOFF_TIME
+    )
+    by_address: dict[str | None, list[AccessAttempt]] = {}
+    for row in rows.order_by("-attempt_time"):
+        by_address.setdefault(row.ip_address, []).append(row)
+    return [_attempts(ip, found) for ip, found in by_address.items()]
+
+
+def forget(person: User) -> None:
+    """Sign-in is open again from everywhere."""
+    AccessAttempt.objects.filter(username=person.email.casefold()).delete()
+
+
+def _attempts(ip: str | None, rows: list[AccessAttempt]) -> Attempts:
+    count, newest = sum(row.failures_since_start for row in rows), rows[0]
+    return Attempts(
+        ip=ip,
+        agent=newest.user_agent,
+        count=count,
+        last_at=newest.attempt_time,
+        locked_until=newest.attempt_time + settings.AXES_COOLOFF_TIME if count >= settings.AXES_FAILURE_LIMIT else None,
+    )

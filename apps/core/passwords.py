@@ -1,0 +1,62 @@
+"""Passwords, and the links with which people set one: signed, for one use, and over after some days."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from apps.core import lockouts, sign_ins
+from apps.core.errors import NotAllowed, Refused
+from apps.core.models import AuditEntry, SignIn, User
+from apps.core.permissions import KEEP_PEOPLE
+
+RULES = "At least 12 characters; not one of the common passwords; not like your name or e-mail. A few words in a row are easy."
+
+
+@transaction.atomic
+def set_password(*, user: User, password: str, keep: SignIn | None = None) -> None:
+    """The person's new password. All their sessions end but the one to keep, and sign-in is open again if it was locked."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages), field="password") from error
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    others = SignIn.objects.exclude(pk=keep.pk) if keep else SignIn.objects.all()
+    ended = sign_ins.end(others, person=user, actor=user, reason="New password")
+    lockouts.forget(user)
+    AuditEntry.objects.record(
+        actor=user, entity=None, verb="password.set", subject=f"person:{user.pk}", after={"sessions ended": ended}
+    )
+
+
+def link_parts(user: User) -> dict[str, str]:
+    """What an address needs to let this person set a password; stored nowhere. Void once they do, or have signed in."""
+    return {"uidb64": urlsafe_base64_encode(force_bytes(user.pk)), "token": default_token_generator.make_token(user)}
+
+
+def give_link(*, person: User, actor: User) -> dict[str, str]:
+    """A new link to hand over. Whoever has it can be the person, so it says in the audit trail who gave it."""
+    if not actor.keeps(person):
+        raise NotAllowed(f"{actor.name} cannot {KEEP_PEOPLE.does} for {person.name}'s whole account.")
+    if not person.is_active:
+        raise Refused(f"{person.name} is switched off. Switch the account on first.")
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=None,
+        verb="password.link-given",
+        subject=f"person:{person.pk}",
+        after={"ends": link_ends().isoformat(timespec="minutes")},
+    )
+    return link_parts(person)
+
+
+def link_ends() -> datetime:
+    """When a link that is made now is over."""
+    return timezone.now() + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
