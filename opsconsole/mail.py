@@ -1,4 +1,6 @@
-"""EMAIL_URL in Django's words: smtp://, smtp+tls:// (STARTTLS) or smtps://, then user:password@host:port."""
+"""EMAIL_URL in Django's words: smtp://, smtp+tls:// (STARTTLS) or smtps://, then user:password@host:port; or file:///folder,
+which each mail is written to and none leaves from: the demo's.
+"""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -12,6 +14,8 @@ def mail_settings(url: str) -> dict[str, Any]:
     if not url:
         return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
     parts = urlsplit(url)
+    if parts.scheme == "file":
+        return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend", "EMAIL_FILE_PATH": parts.path}
     if parts.scheme not in PORTS or not parts.hostname:
         raise ValueError(f"EMAIL_URL begins with one of {', '.join(f'{scheme}://' for scheme in PORTS)} and names a host.")
     return {

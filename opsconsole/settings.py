@@ -157,12 +157,15 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 # Mail leaves only where EMAIL_URL says by which server; pages that would send some say so where it is unset.
-EMAIL_URL = os.environ.get("EMAIL_URL", "")
+EMAIL_URL = os.environ.get("EMAIL_URL") or (f"file://{DATA / 'mail'}" if DEMO else "")
 MAIL_SENT = bool(EMAIL_URL)
 vars().update(mail_settings(EMAIL_URL))
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "opsconsole@localhost")
 # What links in mails begin with.
 CONSOLE_URL = os.environ.get("OPSCONSOLE_URL") or f"http://127.0.0.1:{int(os.environ.get('WEB_PORT') or 8000)}"
+
+# Alerts to chat tools go to public addresses by HTTPS; inside a private network only where this allows it.
+WEBHOOKS_TO_PRIVATE = os.environ.get("OPSCONSOLE_WEBHOOKS_TO_PRIVATE", "1" if DEMO or DEBUG else "0") == "1"
 
 # Files are kept as they came, with their hash, before anything reads them.
 MEDIA_ROOT = os.environ.get("FILES_ROOT") or DATA / "files"
@@ -212,6 +215,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, task, seconds in (
         ("requeue-expired", "apps.integrations.tasks.requeue_expired", 5.0),
         ("wake-cases", "apps.exceptions.tasks.wake_cases", 60.0),
+        ("tell-all", "apps.work.tasks.tell_all", 60.0),
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
         ("add-feeds", "apps.integrations.tasks.add_feeds", 300.0),
         ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),

@@ -101,6 +101,11 @@ def _proposed(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
     return lambda entry, zone: (did.format(**entry.after), entry.reason)
 
 
+def _alerted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    kind = entry.after["kind"]
+    return f"{'Alert' if kind == 'At once' else kind} sent to {entry.after['to']}.", ""
+
+
 def _in_batch(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
     return lambda entry, zone: (did.format(entry.after["batch"]), "")
 
@@ -155,6 +160,7 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "password.link-given": _moved("made a link with which a password can be set."),
     "token.issued": _token("made the token"),
     "token.revoked": _token("revoked the token"),
+    "case.alerted": _alerted,
     "journal.approved": _moved("approved it."),
     "journal.withdrawn": _moved("took the approval back."),
     "journal.returned": _moved("It went back to draft."),

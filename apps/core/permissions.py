@@ -74,6 +74,10 @@ IMPORT_ITEMS = _permission("sheets.items", "import items", Role.ADMIN, Role.ECOM
 IMPORT_MAPPINGS = _permission("sheets.sku-mappings", "import SKU mappings", Role.ADMIN, Role.ECOMMERCE)
 IMPORT_RULES = _permission("sheets.gl-rules", "import GL rules", Role.ADMIN, Role.FINANCE)
 IMPORT_STOCK = _permission("sheets.erp-stock", "import ERP stock", Role.ADMIN, Role.ECOMMERCE)
+READ_ALERTS = _permission("alerts.read", "read alerts", *Role)
+KEEP_ALERTS = _permission(
+    "alerts.keep", "keep the channels of alerts", Role.FINANCE, Role.ECOMMERCE, Role.OPS, Role.ADMIN
+)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
 
 

@@ -123,6 +123,7 @@ class Case(models.Model):
             models.Index(fields=["type", "entity", "subject", "id"], name="case_by_cause"),
             models.Index(fields=["assigned_to"], name="case_assigned", condition=Q(assigned_to__isnull=False)),
             GinIndex(fields=["words"], name="case_words", condition=IS_LIVE, gin_pending_list_limit=1024),
+            models.Index(fields=["entity", "team", "opened_at"], name="case_by_opening"),
         ]
 
     def __str__(self) -> str:

@@ -1,14 +1,10 @@
-"""What connections sign in with: sealed at rest, opened for their connectors alone, never shown, logged or audited.
-
-settings.CREDENTIAL_KEYS: the first key seals, all of them open. To change the key, put a new one first, run
-`manage.py rotate_credentials`, then take the old one away.
-"""
+"""What connections sign in with: sealed at rest, opened for their connectors alone, never shown, logged or audited."""
 
 import json
 from collections.abc import Mapping
 from hashlib import sha256
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
@@ -17,6 +13,7 @@ from apps.core.errors import Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import KEEP_CONNECTIONS, check_may
 from apps.integrations.models import Connection, Credential
+from apps.integrations.sealing import ROTATIONS, keys
 
 LOST = "The credentials of {} were sealed with a key that is not there any more."
 MEND = "Put that key back into OPSCONSOLE_CREDENTIAL_KEYS, or enter the credentials again."
@@ -34,7 +31,7 @@ def seal(connection: Connection, values: Mapping[str, str], actor: User | None) 
     credential, added = Credential.objects.update_or_create(
         connection=connection,
         defaults={
-            "sealed": _keys().encrypt(json.dumps(values).encode()),
+            "sealed": keys().encrypt(json.dumps(values).encode()),
             "changed_at": Now(),
             "changed_by": actor,
         },
@@ -57,7 +54,7 @@ def open_sealed(connection: Connection) -> dict[str, str]:
             f"{connection.name} has no credentials yet. Enter them on its page.", code="credentials-missing"
         )
     try:
-        return json.loads(_keys().decrypt(bytes(credential.sealed)))
+        return json.loads(keys().decrypt(bytes(credential.sealed)))
     except InvalidToken:
         raise Refused(f"{LOST.format(connection.name)} {MEND}", code="credentials-lost") from None
 
@@ -65,13 +62,13 @@ def open_sealed(connection: Connection) -> dict[str, str]:
 @transaction.atomic
 def rotate() -> int:
     """Seal all credentials again with the first key; how many. Refused, with nothing done, where one cannot be opened."""
-    keys = _keys()
+    sealing = keys()
     credentials = list(
         Credential.objects.select_related("connection").select_for_update(of=("self",)).order_by("connection_id")
     )
     for credential in credentials:
         try:
-            credential.sealed = keys.rotate(bytes(credential.sealed))
+            credential.sealed = sealing.rotate(bytes(credential.sealed))
         except InvalidToken:
             words = f"{LOST.format(credential.connection.name)} {MEND} Nothing was sealed again."
             raise Refused(words, code="credentials-lost") from None
@@ -93,16 +90,4 @@ def fingerprints() -> list[str]:
     return [sha256(key.strip().encode()).hexdigest()[:16] for key in settings.CREDENTIAL_KEYS]
 
 
-def _keys() -> MultiFernet:
-    """The keys that are set. A mistyped one is named by its place: a key is never repeated, not even a wrong one."""
-    keys = []
-    for place, key in enumerate(settings.CREDENTIAL_KEYS, start=1):
-        try:
-            keys.append(Fernet(key.strip()))
-        except ValueError:
-            raise Refused(
-                f"Key {place} of OPSCONSOLE_CREDENTIAL_KEYS is none. Expected 32 bytes in URL-safe base64, "
-                "separated by commas.",
-                code="credential-key",
-            ) from None
-    return MultiFernet(keys)
+ROTATIONS.append(rotate)

@@ -7,3 +7,4 @@ class WorkConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.work import proposals  # noqa: F401  registers cases as a kind of records
+        from apps.work.alerts import sending  # noqa: F401  registers the kind of job that sends alerts

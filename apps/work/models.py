@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from apps.core.models import Entity, User
 from apps.core.permissions import PERMISSIONS, Role
+from apps.work.alerts.models import Alert, AlertCase, AlertPolicy, Channel  # noqa: F401  where Django looks for tables
 
 
 class PeakDay(models.Model):

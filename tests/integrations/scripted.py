@@ -20,6 +20,7 @@ class Scripted:
 
     answers: dict[str, list[tuple[int, dict[str, str], bytes]]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, list[str]], dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     credentials: dict[str, str] = field(
         default_factory=lambda: {
             "refresh_token": f"Atzr|{uuid4()}",
@@ -35,7 +36,7 @@ class Scripted:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.rfile.read(int(self.headers.get("content-length") or 0))
+                script.bodies.append(self.rfile.read(int(self.headers.get("content-length") or 0)))
                 path, _, query = self.path.partition("?")
                 script.asked.append((path, parse_qs(query), dict(self.headers)))
                 waiting = script.answers.get(path, [(200, {}, b'{"access_token": "Atza|made-up", "expires_in": 3600}')])

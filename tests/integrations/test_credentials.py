@@ -88,7 +88,7 @@ def test_rotation_moves_everything_to_the_first_key(connection, entity, settings
     seal(connection, VALUES, None)
     settings.CREDENTIAL_KEYS = [NEW, OLD]
     seal(other, VALUES, None)
-    assert rotate() == "The credentials of 2 connections are sealed with the first key now."
+    assert rotate() == "2 secrets are sealed with the first key now."
     settings.CREDENTIAL_KEYS = [NEW]
     assert open_sealed(connection) == open_sealed(other) == VALUES
     assert AuditEntry.objects.filter(verb="credentials.rotated", entity=entity).count() == 2

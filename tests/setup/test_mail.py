@@ -31,3 +31,8 @@ def test_a_password_may_hold_any_sign():
 def test_another_address_stops_the_start(url):
     with pytest.raises(ValueError, match="EMAIL_URL begins with"):
         mail_settings(url)
+
+
+def test_the_demos_mails_are_written_to_a_folder():
+    found = mail_settings("file:///tmp/mail")
+    assert (found["EMAIL_BACKEND"].rsplit(".", 2)[1], found["EMAIL_FILE_PATH"]) == ("filebased", "/tmp/mail")

@@ -1,0 +1,100 @@
+"""Posting to a chat tool's webhook: to public addresses alone, looked at where the connection is made; no redirects."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+import msgspec
+from django.conf import settings
+
+from apps.core.errors import Refused
+
+CONNECT = 5.0  # seconds
+ANSWER = 10.0
+LONGEST_ANSWER = 2000  # bytes read of what it says
+
+
+class NotPublic(Exception):
+    """The name leads to an address of ours, or of nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    words: str
+
+
+class _PublicOnly(httpcore.SyncBackend):
+    """Resolves the name itself and connects to the address that it looked at, so that no second answer comes between."""
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> httpcore.NetworkStream:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} is not known") from error
+        addresses = list(dict.fromkeys(address[0] for *_, address in found))
+        if not all(_may_reach(address) for address in addresses):
+            raise NotPublic(host)
+        return super().connect_tcp(addresses[0], port, timeout=timeout, **options)
+
+
+def check_url(url: str) -> None:
+    """Refuse, in words, what can be no webhook. Where the name leads is looked at when it is called."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not host or len(url) > 2000 or not url.isascii() or any(char.isspace() for char in url):
+        raise Refused("This is no web address. Copy it from the chat tool: https://…", field="address")
+    local = settings.WEBHOOKS_TO_PRIVATE and parts.scheme == "http"
+    if parts.scheme != "https" and not local:
+        raise Refused("A webhook's address begins with https://, so that nobody reads along.", field="address")
+    if parts.username or parts.password:
+        raise Refused("A webhook's address has no user name in it.", field="address")
+    if (host == "localhost" and not settings.WEBHOOKS_TO_PRIVATE) or not _literal_may_be_reached(host):
+        raise Refused("This address lies inside a private network, which we do not call.", field="address")
+
+
+def post(url: str, content: Any, key: str) -> Answer:
+    """Post JSON and give back the answer. Raises httpcore's errors, TimeoutError, NotPublic. `key` is the message's own."""
+    deadline = time.monotonic() + ANSWER
+    with httpcore.ConnectionPool(ssl_context=ssl.create_default_context(), network_backend=_PublicOnly()) as pool:
+        request = {
+            "headers": {"content-type": "application/json", "user-agent": "opsconsole", "idempotency-key": key},
+            "content": msgspec.json.encode(content),
+            "extensions": {"timeout": {"connect": CONNECT, "read": ANSWER, "write": ANSWER, "pool": CONNECT}},
+        }
+        with pool.stream("POST", url, **request) as response:
+            body = _beginning(response.iter_stream(), deadline)
+            return Answer(status=response.status, words=" ".join(body.decode(errors="replace").split())[:200])
+
+
+def _beginning(chunks: Iterable[bytes], deadline: float) -> bytes:
+    body = b""
+    for chunk in chunks:
+        body += chunk
+        if len(body) >= LONGEST_ANSWER:
+            break
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return body[:LONGEST_ANSWER]
+
+
+def _may_reach(address: str) -> bool:
+    found = ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found
+    return settings.WEBHOOKS_TO_PRIVATE or (found.is_global and not found.is_multicast)
+
+
+def _literal_may_be_reached(host: str) -> bool:
+    try:
+        return _may_reach(host)
+    except ValueError:  # a name
+        return True

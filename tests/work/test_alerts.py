@@ -1,0 +1,237 @@
+"""What a channel is told, as the beat writes it, and that a dry run over history says the same."""
+
+from datetime import time, timedelta
+from decimal import Decimal
+
+import pytest
+
+from apps.core.errors import NotAllowed, Refused
+from apps.core.models import AuditEntry
+from apps.core.permissions import Role, Team
+from apps.exceptions.models import Case
+from apps.work.alerts.candidates import severity_in_sql
+from apps.work.alerts.channels import add_channel, change_channel, open_address, set_policy
+from apps.work.alerts.deciding import decide
+from apps.work.alerts.dry_run import dry_run
+from apps.work.alerts.models import Alert, AlertCase, Channel
+from apps.work.alerts.rules import Policy, severity_of
+from tests.factories import EntityFactory, person
+from tests.work.conftest import HOUR, NOON
+
+pytestmark = pytest.mark.django_db
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+WEBHOOK = "https://hooks.chat.example/services/T0/B0/a-secret-9XyZ"
+
+
+def told(channel: Channel) -> list[tuple[str, str, str]]:
+    return [(alert.kind, alert.state, alert.subject.rpartition(" · ")[0]) for alert in channel.alerts.order_by("pk")]
+
+
+def test_the_database_and_the_rules_agree_on_severity(opened):
+    for worth in ("0", "49.99", "50", "999.99", "1000", "9999.99", "10000"):
+        for holds in (True, False):
+            opened(worth=Decimal(worth), holds_back=holds)
+    for case in Case.objects.annotate(said=severity_in_sql(Policy())):
+        assert case.said == severity_of(case.worth, case.holds_back, Policy()), case.worth
+
+
+def test_a_severe_case_is_told_once_with_the_link_to_its_action(channel, opened):
+    case = opened(subject="GiftWrap")
+    opened(type="alert.tax", worth=10)
+    for minutes in (0, 1, 2):
+        decide(channel.pk, NOON + HOUR + minutes * MINUTE)
+    alert = channel.alerts.get()
+    assert alert.subject == "High: Fee types unmapped: GiftWrap · Brightfold Ltd"
+    assert alert.body[0] == ["£2,000.00 at stake. Due Saturday 12:00.", ""]
+    assert alert.body[-1] == ["Map it", f"/cases/{case.pk}/?action=map"]
+    assert (alert.job.kind, alert.job.state, alert.state) == ("alerts.send", "waiting", "waiting")
+
+
+def test_what_was_there_before_the_channel_is_not_told_and_what_grows_is_told_again(channel, opened):
+    opened(-6 * HOUR)
+    case = opened()
+    decide(channel.pk, NOON + HOUR)
+    Case.objects.filter(pk=case.pk).update(worth=20000)
+    decide(channel.pk, NOON + HOUR + MINUTE)
+    Case.objects.filter(pk=case.pk).update(worth=2000)
+    decide(channel.pk, NOON + 3 * HOUR)
+    assert [subject.partition(":")[0] for _, _, subject in told(channel)] == ["High", "Critical"]
+
+
+def test_the_deadline_near_and_past_are_told(channel, opened):
+    opened(due_at=NOON + 9 * HOUR)
+    for hours in range(1, 12):
+        decide(channel.pk, NOON + hours * HOUR)
+    subjects = [subject.partition(":")[0] for kind, _, subject in told(channel) if kind == "immediate"]
+    assert subjects == ["High", "Critical, due soon", "Critical, past its deadline"]
+
+
+def test_a_held_case_is_silent_with_the_reason_and_escalates_when_let_go(channel, opened, entity, marta):
+    until = NOON + 3 * HOUR
+    case = opened(state="claimed", claimed_by=marta, claimed_until=until, due_at=NOON + 6 * HOUR)
+    decide(channel.pk, NOON + HOUR)
+    assert channel.alerts.get().reason == "Marta Lis is on it."
+    Case.objects.update(state="open", claimed_by=None, claimed_until=None)
+    AuditEntry.objects.create(
+        actor_name="opsconsole", entity=entity, verb="case.woken", subject=f"case:{case.pk}", at=until,
+        before={"state": "claimed"},
+    )
+    Channel.objects.update(watched_from=NOON)
+    decide(channel.pk, until + MINUTE)
+    alert = channel.alerts.latest("pk")
+    assert (alert.kind, alert.subject.partition(":")[0]) == ("immediate", "Critical, due soon")
+    decide(channel.pk, until + 2 * MINUTE)
+    alert = channel.alerts.latest("pk")
+    assert (alert.kind, alert.subject.partition(":")[0]) == ("escalation", "Critical, let go with the deadline near")
+    assert ["Ask the tax adviser.", ""] in alert.body
+
+
+def test_nobody_on_it_goes_to_the_channel_for_escalations_once(channel, opened, entity, marta):
+    lead = add_channel(
+        entity=entity, team=Team.FINANCE, name="Lead", kind="email", address="lead@b.example", escalations=True, actor=marta
+    )
+    Channel.objects.update(watched_from=NOON)
+    opened()
+    for hours in (1, 5, 6, 30):
+        for each in (channel, lead):
+            decide(each.pk, NOON + hours * HOUR)
+    assert told(lead) == [("escalation", "waiting", "High, nobody is on it: Fee types unmapped: " + Case.objects.get().subject)]
+    assert "escalation" not in [kind for kind, _, _ in told(channel)]
+
+
+def test_an_assigned_case_tells_its_person_once_and_not_the_team(channel, opened, entity, marta):
+    chat = add_channel(entity=entity, team=Team.FINANCE, name="#fin", kind="chat", address=WEBHOOK, actor=marta)
+    Channel.objects.update(watched_from=NOON)
+    opened(assigned_to=marta)
+    for each in (channel, chat):
+        decide(each.pk, NOON + HOUR)
+        decide(each.pk, NOON + 30 * HOUR)
+    alert = Alert.objects.get()
+    assert (alert.person, alert.channel) == (marta, channel)
+
+
+def test_a_snoozed_case_is_silent(channel, opened):
+    opened(state="snoozed", snoozed_until=NOON + DAY)
+    decide(channel.pk, NOON + HOUR)
+    assert told(channel) == []
+
+
+def test_a_flood_is_one_message_with_its_trend_and_one_line_when_it_calms(channel, opened):
+    for n in range(12):
+        opened(-(n + 1) * DAY, state="cleared", ended_at=NOON)
+    for _ in range(41):
+        opened(HOUR, stake=10, worth=2000)
+    decide(channel.pk, NOON + HOUR + MINUTE)
+    opened(HOUR + 10 * MINUTE)
+    decide(channel.pk, NOON + HOUR + 11 * MINUTE)
+    flood = channel.alerts.get()
+    assert flood.subject == "Flood. Fee types unmapped: 3 a week until today 13:00, 41 since · Brightfold Ltd"
+    assert flood.body[-1] == ["See them in the queue", "/queue/finance/?type=alert.fee"]
+    assert AlertCase.objects.filter(alert=flood).count() == 42
+    decide(channel.pk, NOON + 3 * HOUR)
+    assert told(channel)[1:] == [("flood", "waiting", "Calm again: Fee types unmapped")]
+    opened(4 * HOUR)
+    decide(channel.pk, NOON + 4 * HOUR)
+    assert [kind for kind, _, _ in told(channel)] == ["flood", "flood", "immediate"]
+
+
+def test_a_quiet_hour_holds_what_can_wait(channel, opened):
+    Channel.objects.update(quiet_from=time(12, 0), quiet_until=time(15, 30))
+    opened()
+    opened(type="alert.tax", due_at=NOON + 3 * HOUR)
+    decide(channel.pk, NOON + HOUR)
+    leave = dict(channel.alerts.values_list("type", "leaves_at"))
+    assert leave == {"alert.fee": NOON + 3.5 * HOUR, "alert.tax": NOON + HOUR}
+    assert channel.alerts.get(type="alert.fee").job.not_before == NOON + 3.5 * HOUR
+
+
+def test_the_digest_comes_once_a_morning_and_counts(channel, opened, marta):
+    Channel.objects.update(digest_at=time(14, 0))
+    first = opened(-HOUR, due_at=NOON)
+    opened(due_at=NOON + 4 * HOUR, currency="EUR", assigned_to=marta)
+    for n in range(3):
+        opened(-2 * DAY, state="cleared" if n else "resolved", ended_at=NOON)
+    for hours in (1, 2, 3):
+        decide(channel.pk, NOON + hours * HOUR)
+    alert = channel.alerts.get(kind="digest")
+    assert alert.subject == "Finance, Wed 18 Nov: 1 past the deadline, 1 due today · Brightfold Ltd"
+    assert alert.body == [
+        ["1 past the deadline", "/queue/finance/?due=overdue"],
+        ["1 due today", "/queue/finance/?due=today"],
+        ["2 new since yesterday", "/queue/finance/"],
+        ["1 held by nobody", "/queue/finance/?view=nobody"],
+        ["3 exceptions ended, 2 of them by themselves (66 %).", ""],
+        ["£2,000.00 + €2,000.00 at stake in 2 exceptions.", ""],
+        [f"1. Fee types unmapped: {first.subject}", f"/cases/{first.pk}/?action=map"],
+        [f"2. Fee types unmapped: {Case.objects.get(currency='EUR').subject}", alert.body[-1][1]],
+    ]
+
+
+def test_with_nothing_to_say_the_digest_is_silent_or_says_all_clear(channel, entity):
+    Channel.objects.update(digest_at=time(8, 0))
+    decide(channel.pk, NOON + DAY)
+    assert [(alert.state, alert.reason) for alert in channel.alerts.all()] == [("silenced", "There was nothing to say.")]
+    ian = person(Role.ADMIN, entity)
+    measures = {name: getattr(Policy(), name) for name in Policy.__dataclass_fields__}
+    set_policy(entity=entity, actor=ian, reason="We like it", all_clear=True, **measures)
+    decide(channel.pk, NOON + 2 * DAY)
+    alert = channel.alerts.latest("pk")
+    assert (alert.state, alert.body) == ("waiting", [["Nothing waits. All clear.", ""]])
+
+
+def test_a_dry_run_over_what_happened_says_what_the_beat_sent(channel, opened, entity):
+    """The same rules from the same start, asked each quarter of an hour and whenever something happened."""
+    Channel.objects.update(watched_from=NOON - 7 * DAY, quiet_from=time(20, 0), quiet_until=time(7, 0))
+    channel.refresh_from_db()
+    for n in range(18):
+        worth, kind = (100, 2000, 20000)[n % 3], ("alert.fee", "alert.tax")[n % 2]
+        since = timedelta(hours=n * 5 % 17, minutes=n) - 22 * HOUR
+        opened(since, worth=worth, type=kind, due_at=NOON + since + timedelta(hours=2 * n))
+    for n in range(14):
+        opened(-24 * HOUR + n * MINUTE, worth=1500)
+    instants = {NOON - 24 * HOUR + n * timedelta(minutes=15) for n in range(24 * 4 + 1)}
+    policy = Policy()
+    for case in Case.objects.all():
+        unheld = case.opened_at + policy.unheld(severity_of(case.worth, case.holds_back, policy))
+        instants |= {case.opened_at, case.due_at, case.due_at - policy.near, unheld}
+    for at in sorted(at for at in instants if at <= NOON):
+        decide(channel.pk, at)
+    sent = [(alert.leaves_at, alert.type, alert.severity) for alert in channel.alerts.order_by("leaves_at", "type", "pk")]
+    said = dry_run(channel, policy, NOON)
+    assert len(sent) > 15
+    assert sorted((each.at, each.type, int(each.severity)) for each in said.sent) == sorted(sent)
+    assert said.counts["Flood"] == 1 and said.counts["Escalation"] > 3
+
+
+def test_a_webhooks_address_is_never_shown(entity, marta):
+    added = add_channel(entity=entity, team=Team.FINANCE, name="#fin", kind="chat", address=WEBHOOK, actor=marta)
+    assert added.address == "hooks.chat.example …9XyZ"
+    assert open_address(added) == WEBHOOK
+    assert "a-secret" not in str(list(AuditEntry.objects.values()))
+    assert b"a-secret" not in bytes(added.sealed)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://hooks.example/a", "https://127.0.0.1/a", "https://[::1]/a", "https://localhost/", "https://10.0.0.8/a",
+        "https://169.254.169.254/latest", "https://[::ffff:10.0.0.8]/", "https://user:pw@hooks.example/", "ftp://hooks.example/",
+        "hooks.example", "https://", "https://hooks.example:99999/", "https://hooks.example/\r\nX: y",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_https_to_a_public_host_is_refused(address, entity, marta, settings):
+    settings.WEBHOOKS_TO_PRIVATE = False
+    with pytest.raises(Refused) as refused:
+        add_channel(entity=entity, team=Team.FINANCE, name="#fin", kind="chat", address=address, actor=marta)
+    assert refused.value.field == "address"
+
+
+def test_who_keeps_a_channel(entity, marta, channel):
+    kofi, ian = person(Role.OPS, entity), person(Role.ADMIN, entity)
+    with pytest.raises(NotAllowed, match="Finance's own people and admins"):
+        change_channel(channel=channel, actor=kofi, active=False)
+    with pytest.raises(NotAllowed):
+        change_channel(channel=channel, actor=person(Role.ADMIN, EntityFactory()), active=False)
+    assert not change_channel(channel=channel, actor=ian, active=False).active
+    with pytest.raises(NotAllowed, match="an admin sets them"):
+        set_policy(entity=entity, actor=marta, reason="", all_clear=False, **vars(Policy()))
