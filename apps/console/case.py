@@ -82,12 +82,12 @@ def act(request: HttpRequest, pk: int, action: str) -> HttpResponse:
 
 @door(methods=["POST"])
 def move(request: HttpRequest, pk: int, name: str) -> HttpResponse:
-    """Take it, put it back, snooze, hand over, dismiss, note."""
+    """Take it, put it back, assign, snooze, hand over, dismiss, note."""
     found = case_seen_by(request, pk)
     if name not in MOVES:
         raise Http404(f"no move {name}")
     chosen = MOVES[name]
-    form = form_for(chosen, found, request.POST)
+    form = form_for(chosen, found, request.user, request.POST)
     if form.is_valid():
         try:
             chosen.do(found, request.user, form.cleaned_data)

@@ -32,6 +32,10 @@ class SnoozeForm(forms.Form):
         self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
 
 
+class AssignForm(forms.Form):
+    to = forms.ModelChoiceField(User.objects.none(), label="Whose it is", required=False, empty_label="Nobody’s")
+
+
 class HandOverForm(forms.Form):
     team = forms.ChoiceField(label="To", choices=Team.choices)
     reason = forms.CharField(label="Why it is theirs", max_length=400)
@@ -98,6 +102,14 @@ MOVES = {
             form=NoteForm,
         ),
         Move(
+            name="assign",
+            label="Assign",
+            says="It stays theirs until it ends or leaves to another team.",
+            did="Assigned.",
+            do=lambda case, actor, cleaned: operations.assign(case=case, actor=actor, **cleaned),
+            form=AssignForm,
+        ),
+        Move(
             name="snooze",
             label="Snooze",
             says="Leaves the queue until then. What it holds back stays held back.",
@@ -126,8 +138,11 @@ MOVES = {
 }
 
 
-def form_for(move: Move, case: Case, data: Any = None) -> forms.Form:
+def form_for(move: Move, case: Case, me: User, data: Any = None) -> forms.Form:
     form = move.form(data, auto_id=f"id_{move.name}_%s")
+    if move.form is AssignForm:
+        form.fields["to"].queryset = operations.people_of(Team(case.team), [case.entity_id])
+        form.fields["to"].initial = case.assigned_to_id or me.pk
     if move.form is HandOverForm:
         form.fields["team"].choices = [(team.value, team.label) for team in Team if team != case.team]
     return form
@@ -136,4 +151,4 @@ def form_for(move: Move, case: Case, data: Any = None) -> forms.Form:
 def offered(case: Case, me: User, failed: tuple[Move, forms.Form] | None) -> list[tuple[Move, forms.Form]]:
     """The moves that fit the case now, each with its form; the one that failed with its faults."""
     fitting = [move for move in MOVES.values() if move.offered(case, me)]
-    return [(move, failed[1] if failed and failed[0] == move else form_for(move, case)) for move in fitting]
+    return [(move, failed[1] if failed and failed[0] == move else form_for(move, case, me)) for move in fitting]

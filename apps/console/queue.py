@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 
-from apps.console.screens import PAGE, Companies, door, query_without, render_screen
+from apps.console.screens import PAGE, Companies, door, render_screen
 from apps.core.errors import NotAllowed
 from apps.core.models import User
 from apps.core.permissions import Team, works_for
@@ -17,6 +19,7 @@ from apps.exceptions.operations import people_of
 from apps.exceptions.types import REGISTRY
 from apps.work.counts import MOST, counts
 from apps.work.filters import DUES, VIEWS, CaseFilter
+from apps.work.saved_views import may_change, saved_for
 
 
 def ranked(queues: Sequence[tuple[int, Team]], condition: Q, size: int) -> list[Case]:
@@ -46,9 +49,13 @@ def cursor_of(case: Case) -> str:
 
 @door()
 def queue(request: HttpRequest, team: str) -> HttpResponse:
-    team = team_named(team)
+    return show_queue(request, CaseFilter.of(request.GET.dict() | {"team": team_named(team).value}))
+
+
+def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", status: int = 200) -> HttpResponse:
+    """The queue as the filter asks for it; `refused` are the words of what could not be done to it."""
+    team = Team(asked.team)
     entity_ids = entities_showing(request.user, request.companies, team)
-    asked = CaseFilter.of(request.GET.dict() | {"team": team.value})
     tallies = list(Tally.objects.filter(entity_id__in=entity_ids, team=team))
     cases = ranked(
         [(entity, team) for entity in entity_ids],
@@ -56,27 +63,40 @@ def queue(request: HttpRequest, team: str) -> HttpResponse:
         PAGE + 1,
     )
     shown, whole = cases[:PAGE], CaseFilter(view=asked.view)
-    numbers = _numbers([replace(asked, view=view) for view in VIEWS], tallies, request.user, entity_ids)
+    saved = saved_for(request.user, team, entity_ids)
+    tabs = [replace(asked, view=view) for view in VIEWS]
+    numbers = _numbers([*tabs, *(asks for _, asks in saved)], tallies, request.user, entity_ids)
+    works = [entity for entity in entity_ids if works_for_team(request.user, team, entity)]
     context = {
         "team": team,
         "asked": asked,
-        "views": [(name, label, number) for (name, (label, _)), number in zip(VIEWS.items(), numbers, strict=True)],
+        "views": [(VIEWS[tab.view][0], address_of(tab), tab == asked, numbers[tab]) for tab in tabs],
+        "saved": [(view, numbers[asks], asks == asked) for view, asks in saved],
+        "here": [(view, may_change(view, request.user)) for view, asks in saved if asks == asked],
+        "clear": address_of(CaseFilter(team=team, view=asked.view)),
+        "said": _said(asked),
+        "shares_at": [entity for entity in request.companies.all if entity.pk in works],
         "types": sorted((REGISTRY[code].title, code) for code in {t.type for t in tallies} & set(REGISTRY)),
         "diagnoses": Diagnosis.choices,
         "dues": DUES.items(),
         "people": people_of(team, entity_ids),
-        "number": numbers[list(VIEWS).index(asked.view)],
+        "number": numbers[asked],
         "stakes": totals(t for t in tallies if asked.fits(t))["stakes"] if asked.tallied else {},
         "unfiltered": totals(t for t in tallies if whole.fits(t))["cases"] if whole.tallied else 0,
         "cases": shown,
         "next": cursor_of(shown[-1]) if len(cases) > PAGE else "",
-        "kept": query_without(request, "after"),
-        "base": query_without(request, "after", "view"),
-        "works": any(works_for(role, team) for entity in entity_ids for role in request.user.roles_in(entity)),
+        "works": bool(works),
         "several": request.companies.several,
+        "refused": refused,
         "watched": [kind.title for kind in REGISTRY.values() if kind.team == team],
     }
-    return render_screen(request, "queue.html", context, partial="cases")
+    return render_screen(request, "queue.html", context, partial="cases", status=status)
+
+
+def address_of(asked: CaseFilter) -> str:
+    """Where the filter's queue is shown by it."""
+    said = _said(asked)
+    return reverse("queue", args=[asked.team]) + (f"?{said}" if said else "")
 
 
 def team_named(name: str) -> Team:
@@ -93,9 +113,13 @@ def entities_showing(user: User, companies: Companies, team: Team) -> list[int]:
     return [entity for entity in companies.ids if team in seen[entity]] or [e for e in seen if team in seen[e]]
 
 
+def works_for_team(user: User, team: Team, entity_id: int) -> bool:
+    return any(works_for(role, team) for role in user.roles_in(entity_id))
+
+
 def acts_on(user: User, case: Case) -> bool:
     """Whether the person works for the team whose case it is, in the case's company."""
-    return any(works_for(role, Team(case.team)) for role in user.roles_in(case.entity_id))
+    return works_for_team(user, Team(case.team), case.entity_id)
 
 
 def totals(tallies: Any) -> dict[str, Any]:
@@ -107,18 +131,16 @@ def totals(tallies: Any) -> dict[str, Any]:
     return {"cases": cases, "stakes": {currency: stake for currency, stake in stakes.items() if stake}}
 
 
-def _numbers(asked: Sequence[CaseFilter], tallies: list[Tally], user: User, entity_ids: list[int]) -> list[str]:
+def _numbers(
+    asked: Sequence[CaseFilter], tallies: list[Tally], user: User, entity_ids: list[int]
+) -> dict[CaseFilter, str]:
     """How many cases each filter has, in words: from the tallies where they count it, else looked for up to 999."""
-    looked_for = [each for each in asked if not each.tallied]
-    found = dict(zip(looked_for, counts(looked_for, user, entity_ids), strict=True))
-    return [
-        _number(found[each], MOST) if each in found else f"{totals(t for t in tallies if each.fits(t))['cases']:,}"
-        for each in asked
-    ]
-
-
-def _number(found: int, most: int) -> str:
-    return f"{most - 1:,}+" if found >= most else f"{found:,}"
+    looked_for = [each for each in dict.fromkeys(asked) if not each.tallied]
+    found = counts(looked_for, user, entity_ids)
+    numbers = {each: f"{totals(t for t in tallies if each.fits(t))['cases']:,}" for each in asked if each.tallied}
+    return numbers | {
+        each: f"{number:,}" if number < MOST else f"{MOST - 1:,}+" for each, number in zip(looked_for, found, strict=True)
+    }
 
 
 def _after(cursor: str) -> Q:
@@ -128,3 +150,8 @@ def _after(cursor: str) -> Q:
         return behind(float(score), int(pk))
     except ValueError:
         return Q()
+
+
+def _said(asked: CaseFilter) -> str:
+    """The filter as the address of its queue says it."""
+    return urlencode({name: value for name, value in asked.params().items() if name != "team"})

@@ -78,9 +78,10 @@ def door(*permissions: Permission, methods: Sequence[str] = ("GET",)) -> Callabl
 def render_screen(
     request: HttpRequest, template: str, context: dict[str, Any], *, partial: str = "", status: int = 200
 ) -> HttpResponse:
-    """The whole page, or for an htmx request the named part of the same template."""
-    part = partial and request.htmx and not request.htmx.boosted and not request.htmx.history_restore_request
-    response = render(request, f"{template}#{partial}" if part else template, context, status=status)
+    """The whole page, or for an htmx request the named part of the same template, which is told so as `part`."""
+    part = bool(partial and request.htmx and not request.htmx.boosted and not request.htmx.history_restore_request)
+    name = f"{template}#{partial}" if part else template
+    response = render(request, name, context | {"part": part}, status=status)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
     return response
 

@@ -1,4 +1,4 @@
-"""One box that finds any id: order, SKU, ASIN, FNSKU, EAN, item, settlement, journal, case."""
+"""One box that finds any id: order, SKU, ASIN, FNSKU, EAN, item, settlement, journal, case. Live cases also by words."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from apps.exceptions.models import Case
 from apps.ledger.models import Journal
 from apps.orders.models import Order
 from apps.settlements.models import Settlement
+from apps.work.filters import worded_as
 
 SHOWN = 20  # of each kind
 SHORTEST = 3  # letters from which a beginning is looked for
@@ -51,7 +52,10 @@ def _found(request: HttpRequest, asked: str) -> list[tuple[str, list[Hit]]]:
     )
     settlements = mine(Settlement.objects.visible_to(user)).filter(_begins("settlement_id", asked))
     journals = mine(Journal.objects.filter(entity__in=user.entities_where(READ_MONEY))).filter(_begins("key", asked))
-    cases = mine(Case.objects.visible_to(user)).filter(pk=int(asked)) if _number(asked) else Case.objects.none()
+    visible = mine(Case.objects.visible_to(user))
+    named = list(visible.filter(pk=int(asked))) if _number(asked) else []
+    worded = _few(visible.live().filter(worded_as(asked)).by_rank()) if len(asked) >= SHORTEST else []
+    cases = {case.pk: case for case in [*named, *worded]}.values()
     return [
         ("Cases", [Hit(str(case.pk), case.kind.headline(case), reverse("case", args=[case.pk])) for case in cases]),
         ("Orders", [_order(order) for order in _few(orders.select_related("connection"))]),

@@ -106,6 +106,14 @@ def _alerted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     return f"{'Alert' if kind == 'At once' else kind} sent to {entry.after['to']}.", ""
 
 
+def _viewed(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
+    def tell(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+        name = (entry.after or entry.before)["name"]
+        return did.format(name), entry.after.get("shows", "")
+
+    return tell
+
+
 def _in_batch(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
     return lambda entry, zone: (did.format(entry.after["batch"]), "")
 
@@ -161,6 +169,10 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "token.issued": _token("made the token"),
     "token.revoked": _token("revoked the token"),
     "case.alerted": _alerted,
+    "view.saved": _viewed("saved the view “{}”."),
+    "view.renamed": _viewed("renamed a view to “{}”."),
+    "view.shared": _viewed("made “{}” a view of the team."),
+    "view.removed": _viewed("removed the view “{}”."),
     "journal.approved": _moved("approved it."),
     "journal.withdrawn": _moved("took the approval back."),
     "journal.returned": _moved("It went back to draft."),

@@ -220,10 +220,12 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         return self.filter(subject=subject)
 
     def visible_to(self, user: User) -> "AuditQuerySet":
-        """What happened in the companies where the person reads the audit, and to the accounts that are theirs to keep."""
+        """What happened in the companies where the person reads the audit, and to the accounts that are theirs to keep; of
+        no company, what they did themselves.
+        """
         subjects = [f"person:{pk}" for pk in {user.pk, *User.objects.kept_by(user).values_list("pk", flat=True)}]
         in_companies = models.Q(entity_id__in=user.entities_where(READ_AUDIT))
-        return self.filter(in_companies | models.Q(entity=None, subject__in=subjects))
+        return self.filter(in_companies | models.Q(entity=None) & (models.Q(subject__in=subjects) | models.Q(actor=user)))
 
     def record_all(self, entries: Iterable["AuditEntry"]) -> None:
         self.bulk_create(entries, batch_size=2000)

@@ -108,6 +108,7 @@ class ExceptionType:
     detector's silence is no recovery, since what it reads is not fresh: {regular expression of subjects: why, in words};
     such cases do not end.
     `recommends(case)` names the action that comes first on the page, and why; without it the first declared one does.
+    `counts` is what the `lines` of its findings are, in the singular.
     """
 
     code: str
@@ -124,6 +125,7 @@ class ExceptionType:
     actions: tuple[Action, ...] = ()
     doubts: Callable[[Entity], dict[str, str]] = lambda entity: {}
     recommends: Callable[[Case], tuple[str, str]] | None = None
+    counts: str = "line"
 
 
 REGISTRY: dict[str, ExceptionType] = {}

@@ -103,7 +103,7 @@ class CaseFilter:
             wanted &= Q(due_at__lt=_due_before(self.due))
         if self.came_back:
             wanted &= Q(earlier__isnull=False)
-        return wanted & _worded(self.q) if self.q else wanted
+        return wanted & worded_as(self.q) if self.q else wanted
 
     @property
     def tallied(self) -> bool:
@@ -154,7 +154,7 @@ def _due_before(due: str) -> datetime:
     return {"overdue": now, "today": tonight, "week": now + timedelta(days=7)}[due]
 
 
-def _worded(q: str) -> Q:
+def worded_as(q: str) -> Q:
     """Cases that have all the words, each whole or as a beginning. A word of a type's title stands for its cases."""
     wanted = Q()
     for word in filter(None, BETWEEN_WORDS.split(q.lower())):

@@ -1,11 +1,14 @@
-"""What people do by the clock: checks that they sign, and the days on which they look more often. What takes two people."""
+"""What people do by the clock: checks that they sign, and the days on which they look more often. What takes two people.
+What each keeps an eye on."""
+
+from uuid import uuid4
 
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.core.models import Entity, User
-from apps.core.permissions import PERMISSIONS, Role
+from apps.core.permissions import PERMISSIONS, Role, Team
 from apps.work.alerts.models import Alert, AlertCase, AlertPolicy, Channel  # noqa: F401  where Django looks for tables
 
 
@@ -138,3 +141,47 @@ class Proposal(models.Model):
         """A change whose days are over has lapsed, also before anybody says so."""
         lapsed = self.state == self.State.WAITING and not self.is_waiting
         return self.State.LAPSED.label if lapsed else self.get_state_display()
+
+
+class SavedViewQuerySet(models.QuerySet["SavedView"]):
+    def visible_to(self, user: User) -> "SavedViewQuerySet":
+        """A person's own, and those of the teams whose queues the person reads, company by company."""
+        seen = models.Q(owner=user, entity=None)
+        for entity, teams in user.teams_seen_in().items():
+            seen |= models.Q(entity=entity, team__in=teams)
+        return self.filter(seen)
+
+
+class SavedView(models.Model):
+    """A filter of a team's queue under a name. It is the owner's alone, or with an `entity` that team's in that company.
+
+    `asks` is what apps.work.filters.CaseFilter.params gives. The id stands in links that people send each other.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(User, models.PROTECT, related_name="+")
+    entity = models.ForeignKey(Entity, models.CASCADE, null=True, related_name="+")
+    team = models.CharField(max_length=12, choices=Team)
+    name = models.CharField(max_length=60)
+    asks = models.JSONField(default=dict)
+
+    objects = SavedViewQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "team", "name"], condition=models.Q(entity=None), name="one_own_view_per_name"
+            ),
+            models.UniqueConstraint(
+                fields=["entity", "team", "name"], condition=~models.Q(entity=None), name="one_team_view_per_name"
+            ),
+            models.CheckConstraint(condition=~models.Q(name=""), name="saved_view_named"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def audit_subject(self) -> str:
+        return f"view:{self.pk}"

@@ -24,9 +24,11 @@ from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
 from apps.settlements.models import FileReading, Settlement, SettlementVersion
-from apps.work.models import Proposal, SignedCheck
+from apps.work.filters import CaseFilter
+from apps.work.models import Proposal, SavedView, SignedCheck
 from apps.work.proposals import propose
 from apps.work.routines import ROUTINES, sign
+from apps.work.saved_views import save, share
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of
 from tests.inventory.scans import amazon, scan, summary
@@ -63,6 +65,15 @@ class Company:
     @property
     def fee_case(self) -> Case:
         return Case.objects.get(entity=self.entity, type="settlement.fee-unmapped")
+
+    @property
+    def saved_view(self) -> SavedView:
+        """One of the finance team's, at the latest now."""
+        if found := SavedView.objects.filter(entity=self.entity).first():
+            return found
+        finance = self.people[Role.FINANCE]
+        view = save(actor=finance, asked=CaseFilter(team="finance", due="week"), name=f"Week of {self.entity}")
+        return share(view=view, actor=finance, entity=self.entity)
 
     @property
     def batch(self) -> ExportBatch:

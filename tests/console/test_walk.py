@@ -53,6 +53,7 @@ QUEUES = {
 }
 OF_ONE = {
     "case": MONEY,
+    "saved_view": MONEY,
     "settlement": MONEY,
     "settlement_lines": MONEY,
     "settlement_line": MONEY,
@@ -92,6 +93,7 @@ WRITTEN = {
     "approval_do",
     "account_do",
     "act",
+    "assign_ticked",
     "case_move",
     "check_do",
     "connection_check",
@@ -104,6 +106,8 @@ WRITTEN = {
     "revoke_token",
     "rule_do",
     "run_do",
+    "save_view",
+    "saved_view_do",
     "stock_listing_do",
     "void",
     "withdraw",
@@ -118,6 +122,7 @@ def address_of(name: str, company: Company) -> str:
         return f"{reverse(name)}?journal={Journal.objects.filter(entity=company.entity).first().pk}"
     args = {
         "case": lambda: [company.fee_case.pk],
+        "saved_view": lambda: ["finance", company.saved_view.pk],
         "settlement": lambda: [settlement],
         "settlement_lines": lambda: [settlement],
         "settlement_line": lambda: [settlement, 3],

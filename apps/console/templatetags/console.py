@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from apps.console import frame, words
 from apps.core import money
 from apps.core.models import User
+from apps.core.words import counted
 from apps.exceptions.models import Case
 from apps.integrations import words as spans
 
@@ -164,6 +165,12 @@ def person(who: User | None, me: User) -> SafeString:
 @register.filter
 def headline(case: Case) -> str:
     return case.kind.headline(case)
+
+
+@register.filter
+def behind_it(case: Case) -> str:
+    """418 lines, 37 orders; a dash where nothing is counted."""
+    return counted(case.lines, case.kind.counts) if case.lines else "–"
 
 
 @register.filter

@@ -112,6 +112,7 @@ UNAUTHORISED = register(
     ExceptionType(
         code=runs.UNAUTHORISED,
         title="A connection is not authorised",
+        counts="feed",
         team=Team.OPS,
         diagnosis=Diagnosis.STRUCTURAL,
         holds_back=True,
@@ -139,6 +140,7 @@ THROTTLED_TYPE = register(
     ExceptionType(
         code=runs.THROTTLED,
         title="Calls are throttled",
+        counts="feed",
         team=Team.OPS,
         diagnosis=Diagnosis.TRANSIENT,
         holds_back=True,
@@ -165,6 +167,7 @@ UNAVAILABLE = register(
     ExceptionType(
         code=runs.UNAVAILABLE,
         title="The system does not answer",
+        counts="feed",
         team=Team.OPS,
         diagnosis=Diagnosis.TRANSIENT,
         holds_back=True,

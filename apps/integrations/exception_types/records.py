@@ -114,6 +114,7 @@ UNREADABLE = register(
     ExceptionType(
         code=runs.UNREADABLE,
         title="A record cannot be read",
+        counts="record",
         team=Team.OPS,
         diagnosis=Diagnosis.STRUCTURAL,
         holds_back=True,

@@ -74,6 +74,7 @@ def _headline(case: Case) -> str:
 IDENTITY_BREAK = register(ExceptionType(
     code=CODE,
     title="Amazon's stock figures do not add up",
+    counts="figure",
     team=Team.ECOMMERCE,
     diagnosis=Diagnosis.STRUCTURAL,
     holds_back=False,

@@ -134,6 +134,7 @@ KEEP = Action(
 PARTITION_VIOLATION = register(ExceptionType(
     code=CODE,
     title="Our own stock is set for a listing that Amazon ships",
+    counts="setting",
     team=Team.ECOMMERCE,
     diagnosis=Diagnosis.STRUCTURAL,
     holds_back=True,

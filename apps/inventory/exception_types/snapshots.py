@@ -81,6 +81,7 @@ def _hours(case: Case) -> str:
 SNAPSHOT_STALE = register(ExceptionType(
     code=CODE,
     title="Stock was counted too long ago",
+    counts="marketplace",
     team=Team.ECOMMERCE,
     diagnosis=Diagnosis.TRANSIENT,
     holds_back=True,

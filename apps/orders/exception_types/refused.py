@@ -111,6 +111,7 @@ GIVE_UP = Action(
 REJECTED = register(ExceptionType(
     code="order.rejected",
     title="An order was refused by the system it went to",
+    counts="order",
     team=Team.OPS,
     diagnosis=Diagnosis.STRUCTURAL,
     holds_back=True,
