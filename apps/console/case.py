@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 
 from apps.console.case_moves import MOVES, Move, form_for, offered
 from apps.console.deeds import ask
@@ -25,6 +26,7 @@ from apps.exceptions.reference import score_words
 from apps.exceptions.sweep import doubts_about
 from apps.exceptions.types import Action, Plan
 from apps.exceptions.weighing import NeedsSecondPerson
+from apps.settlements.replay import CHANGES
 from apps.work.proposals import waiting_for
 
 DIAGNOSIS_SAYS = {
@@ -132,6 +134,7 @@ def _show(
         "doubts": doubts_about(case),
         "score": score_words(case),
         "action": action,
+        "replay": reverse("replay", args=["case", case.pk, action.name]) if action and ("case", action.name) in CHANGES else "",
         "others": [other for other in able if other != action],
         "recommended": _recommended(case),
         "attempted": attempted,

@@ -15,7 +15,7 @@ from apps.work.proposals import waiting_for
 
 @door(READ_MONEY)
 def rule(request: HttpRequest, pk: int) -> HttpResponse:
-    found = _seen_by(request, pk)
+    found = rule_seen_by(request, pk)
     chosen = DEEDS.get(request.GET.get("do", ""), CHANGE)
     able = not found.period.isempty and not may_not(chosen, found, request.user)
     return _show(request, found, offer(chosen, found, request.user) if able else None)
@@ -24,14 +24,14 @@ def rule(request: HttpRequest, pk: int) -> HttpResponse:
 @door(READ_MONEY, methods=["POST"])
 def rule_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the change or the undoing, or do it if it still matches the preview."""
-    found = _seen_by(request, pk)
+    found = rule_seen_by(request, pk)
     attempted = attempt(named(DEEDS, name), found, request, kind="rule")
     if attempted.done:
         return redirect("rule", pk=history(found)[0].pk)
     return _show(request, found, attempted)
 
 
-def _seen_by(request: HttpRequest, pk: int) -> FeeRule:
+def rule_seen_by(request: HttpRequest, pk: int) -> FeeRule:
     mine = FeeRule.objects.filter(entity__in=request.user.entities_where(READ_MONEY))
     found = get_object_or_404(mine.select_related("entity", "account", "tax_class", "made_by", "cut_by"), pk=pk)
     show_in_zone(found.entity)

@@ -84,7 +84,7 @@ def _keys(payouts: Sequence[Payout]) -> set[str]:
 
 
 def _currencies(entity: Entity, before: Sequence[Payout], after: Sequence[Payout]) -> list[CurrencyChange]:
-    old, new = _balances(before), _balances(after)
+    old, new = balances(before), balances(after)
     accounts = {account.pk: account for account in Account.objects.filter(entity=entity)}
     found = []
     for currency in sorted(old.keys() | new.keys()):
@@ -142,7 +142,7 @@ def _correction(entry: Entry, accounts: dict[int, str]) -> Correction:
     )
 
 
-def _balances(payouts: Sequence[Payout]) -> dict[str, dict[int | None, Decimal]]:
+def balances(payouts: Sequence[Payout]) -> dict[str, dict[int | None, Decimal]]:
     """Currency -> account (None: no account) -> debits less credits."""
     found: dict = defaultdict(lambda: defaultdict(Decimal))
     for payout in payouts:

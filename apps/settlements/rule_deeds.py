@@ -40,16 +40,16 @@ class ChangeRuleForm(forms.Form):
         cleaned = super().clean()
         if not self.errors:
             with refusal_beside_its_field():
-                change(self.rule, **_fields(cleaned), actor=self.actor)
+                change(self.rule, **fields(cleaned), actor=self.actor)
         return cleaned
 
 
-def _fields(cleaned: dict[str, Any]) -> dict[str, Any]:
+def fields(cleaned: dict[str, Any]) -> dict[str, Any]:
     return {name: cleaned[name] for name in ("account", "since", "reason")} | {"tax_class": cleaned["tax"]}
 
 
 def _preview_change(rule: FeeRule, actor: User, cleaned: dict[str, Any]) -> Plan:
-    seen = foresee(rule.entity, [change(rule, **_fields(cleaned), actor=actor)])
+    seen = foresee(rule.entity, [change(rule, **fields(cleaned), actor=actor)])
     return Plan(
         effect=f"Map it to {cleaned['account'].code} and {seen.comparison.effect}",
         says=f"{rule} posts to {cleaned['account']}, {_taxed(cleaned['tax'])}. The version before stays on record.",
@@ -60,7 +60,7 @@ def _preview_change(rule: FeeRule, actor: User, cleaned: dict[str, Any]) -> Plan
 
 
 def _run_change(rule: FeeRule, actor: User, cleaned: dict[str, Any]) -> str:
-    new = change_rule(rule=rule, **_fields(cleaned), actor=actor)
+    new = change_rule(rule=rule, **fields(cleaned), actor=actor)
     return f"Changed. {new} posts to {new.account}, {_taxed(new.tax_class)}."
 
 

@@ -83,14 +83,7 @@ def foresee(entity: Entity, steps: Sequence[Step], added: Sequence[FeeRule] = ()
     """Recompute the journals concerned as the new versions, and rules of new patterns, would map them. Saves nothing."""
     settle(entity.pk)
     rules = rules_of(entity)
-    replaced = {step.old.pk for step in steps}
-    later = [rule for rule in rules if rule.id not in replaced] + [
-        rule for step in steps for rule in _rules_after(step)
-    ]
-    new = [as_rule(rule) for rule in added]
-    later += new
-    fees = {fee.pk: fee for fee in (*_fees_of(steps), *(fee for rule in new for fee in matched_by(entity, rule)))}
-    spans = {pk: resolve_spans(later, Signature.of(fee)) for pk, fee in fees.items()}
+    spans = spans_after(entity, rules, steps, added)
     versions = list(journals.buildable(entity).filter(rollups__signature__in=spans).distinct())
     facts = read(entity, versions, cuts=days_of(spans))
     before, after = journals.compute(facts), journals.compute(facts, spans=spans)
@@ -101,8 +94,27 @@ def foresee(entity: Entity, steps: Sequence[Step], added: Sequence[FeeRule] = ()
         mapped=frozenset({now.cause for was, now in cells if not was.posting})
         - {now.cause for _, now in cells if not now.posting},
         fees=len(spans),
-        digest=digest([(step.old.pk, *_rules_after(step)) for step in steps], new, rules, facts.books, facts.locked, before),
+        digest=digest(
+            [(step.old.pk, *_rules_after(step)) for step in steps],
+            [as_rule(rule) for rule in added],
+            rules,
+            facts.books,
+            facts.locked,
+            before,
+        ),
     )
+
+
+def spans_after(
+    entity: Entity, rules: Sequence[Rule], steps: Sequence[Step], added: Sequence[FeeRule] = ()
+) -> dict[int, list[tuple[Span, Rule]]]:
+    """What would map each signature concerned when, of a company with these rules, after the steps and with the added ones."""
+    replaced = {step.old.pk for step in steps}
+    new = [as_rule(rule) for rule in added]
+    later = [rule for rule in rules if rule.id not in replaced]
+    later += [*(rule for step in steps for rule in _rules_after(step)), *new]
+    fees = {fee.pk: fee for fee in (*_fees_of(steps), *(fee for rule in new for fee in matched_by(entity, rule)))}
+    return {pk: resolve_spans(later, Signature.of(fee)) for pk, fee in fees.items()}
 
 
 @transaction.atomic

@@ -261,6 +261,12 @@ def _rule_changed(page: Page) -> None:
     page.locator("#preview").get_by_text("What has left stays").first.wait_for()
 
 
+def _rule_replayed(page: Page) -> None:
+    _rule_changed(page)
+    page.get_by_role("button", name="Replay it on settlements").click()
+    page.get_by_role("heading", level=1).get_by_text("It would").wait_for()
+
+
 def _rule_undone(page: Page) -> None:
     first_of("/mapping/?show=rules&text=GiftMessageFee")(page)
     page.get_by_role("link", name="Undo this version").click()
@@ -402,6 +408,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("mapping-care", priya, at("/mapping/?show=care")),
             ("rule", priya, first_of("/mapping/?show=rules")),
             ("rule-changed", priya, _rule_changed),
+            ("rule-replayed", priya, _rule_replayed),
             ("rule-undone", priya, _rule_undone),
             ("accounts", priya, at("/accounts/")),
             ("accounts-closed", priya, at("/accounts/?show=closed")),

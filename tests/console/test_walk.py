@@ -104,6 +104,7 @@ WRITTEN = {
     "listing_do",
     "person_do",
     "revoke_token",
+    "replay",
     "rule_do",
     "run_do",
     "save_view",

@@ -114,11 +114,11 @@ class MapFeeForm(forms.Form):
             }
             cleaned["entity"] = self.case.entity
             with refusal_beside_its_field():
-                operations.new_rule(**_rule_fields(cleaned), actor=None, rules=rules_of(self.case.entity))
+                operations.new_rule(**rule_fields(cleaned), actor=None, rules=rules_of(self.case.entity))
         return cleaned
 
 
-def _rule_fields(cleaned: dict[str, Any]) -> dict[str, Any]:
+def rule_fields(cleaned: dict[str, Any]) -> dict[str, Any]:
     fields = {name: cleaned[name] for name in ("entity", "pattern", "since", "account", "reason")}
     return fields | {"tax_class": cleaned["tax"]}
 
@@ -139,7 +139,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
     entity = case.entity
     settle(entity.pk)
     rules = rules_of(entity)
-    proposed = as_rule(operations.new_rule(**_rule_fields(cleaned), actor=actor, rules=rules))
+    proposed = as_rule(operations.new_rule(**rule_fields(cleaned), actor=actor, rules=rules))
     matched = matched_by(entity, proposed)
     spans = _changed_spans(rules, proposed, matched)
     versions = list(journals.buildable(entity).filter(rollups__signature__in=spans).distinct())
@@ -168,7 +168,7 @@ def preview(case: Case, actor: User, cleaned: dict[str, Any]) -> Plan:
 
 
 def run(case: Case, actor: User, cleaned: dict[str, Any]) -> str:
-    mapped = operations.map_fee(**_rule_fields(cleaned), actor=actor)
+    mapped = operations.map_fee(**rule_fields(cleaned), actor=actor)
     verb = "line now posts" if mapped.lines == 1 else "lines now post"
     return f"Mapped. {mapped.lines:,} {verb} to {cleaned['account'].code}."
 
