@@ -2,7 +2,7 @@ import json
 import os
 import sys
 
-from bench import database, imports, mapping, orders, quarantine, queue, settlement
+from bench import bulk, database, imports, mapping, orders, quarantine, queue, settlement
 from bench.figures import Row, Skipped, table
 
 # Name of a row -> the measurement that yields it. One measurement may yield several rows.
@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "waiting": quarantine.measure,
     "import": imports.measure,
     "apply": imports.measure,
+    "bulk": bulk.measure,
 }
 
 

@@ -34,6 +34,13 @@ class UserFactory(factory.django.DjangoModelFactory):
         model = User
 
 
+class MembershipFactory(factory.django.DjangoModelFactory):
+    role = Role.FINANCE
+
+    class Meta:
+        model = Membership
+
+
 class ConnectionFactory(factory.django.DjangoModelFactory):
     entity = factory.SubFactory(EntityFactory)
     name = factory.Sequence(lambda n: f"amazon.co.uk {n}")

@@ -99,7 +99,7 @@ def perform(
     """
     try:
         with transaction.atomic():
-            outcome = _perform(case=case, action=action, actor=actor, data=data, digest=digest, second=second)
+            outcome = act(case=case, action=action, actor=actor, data=data, digest=digest, second=second)
     except DetectorFailed as failure:
         log.exception("The detector of %s failed, so %s of case %s was undone", failure.kind.code, action.name, case.pk)
         raise
@@ -107,7 +107,10 @@ def perform(
     return outcome
 
 
-def _perform(*, case: Case, action: Action, actor: User, data: Any, digest: str, second: User | None) -> Outcome:
+def act(
+    *, case: Case, action: Action, actor: User, data: Any, digest: str, second: User | None = None
+) -> Outcome:
+    """What `perform` does, within the caller's transaction and without the sweep of the other types."""
     # Actions in one company take turns, so that no other one comes between this plan and what is done. The lock of the
     # case itself comes with the sweep, after the facts are written: see apps.exceptions.sweep.
     take_turn(case.entity_id)
@@ -168,7 +171,9 @@ def assign(*, case: Case, actor: User, to: User | None) -> Case:
             raise Refused(f"It is {to.name}’s already." if to else "It is nobody’s already.", field="to", code="assigned")
         if to is not None and not (to.is_active and _works_on(case, to)):
             raise Refused(
-                f"{to.name} does not work on {Team(case.team).label} exceptions at {case.entity.name}.", field="to"
+                f"{to.name} does not work on {Team(case.team).label} exceptions at {case.entity.name}.",
+                field="to",
+                code="not-of-team",
             )
         return _move(case, actor, "case.assigned", assigned_to=to)
 
@@ -223,7 +228,7 @@ def hand_over(*, case: Case, actor: User, team: Team, reason: str) -> Case:
     with transaction.atomic():
         case = _for_move(case, actor)
         if team == case.team:
-            raise Refused(f"It is with {Team(team).label} already.", field="team")
+            raise Refused(f"It is with {Team(team).label} already.", field="team", code="same-team")
         _check_reason(reason)
         return _move(case, actor, "case.handed-over", reason, team=Team(team), state=State.OPEN, **NOBODYS)
 
@@ -273,7 +278,7 @@ def _for_move(case: Case, actor: User) -> Case:
 
 
 def _move(case: Case, actor: User, verb: str, reason: str = "", **changes: Any) -> Case:
-    before = {name: _plain(getattr(case, name)) for name in changes}
+    before = {name: plain(getattr(case, name)) for name in changes}
     for name, value in changes.items():
         setattr(case, name, value)
     case.save(update_fields=list(changes))
@@ -283,13 +288,13 @@ def _move(case: Case, actor: User, verb: str, reason: str = "", **changes: Any) 
         verb=verb,
         subject=case.audit_subject,
         before=before,
-        after={name: _plain(value) for name, value in changes.items()},
+        after={name: plain(value) for name, value in changes.items()},
         reason=reason.strip(),
     )
     return case
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as the audit keeps it: people by name, instants as ISO text."""
     if isinstance(value, User):
         return value.name

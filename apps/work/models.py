@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.core.models import Entity, User
 from apps.core.permissions import PERMISSIONS, Role, Team
 from apps.work.alerts.models import Alert, AlertCase, AlertPolicy, Channel  # noqa: F401  where Django looks for tables
+from apps.work.bulk.models import Bulk, BulkMember  # noqa: F401
 
 
 class PeakDay(models.Model):

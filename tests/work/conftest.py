@@ -11,6 +11,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import REGISTRY, Action, ExceptionType, Plan, Runbook
 from apps.work.alerts.channels import add_channel
 from apps.work.alerts.models import Channel
+from tests.exceptions.conftest import fact_table, test_types  # noqa: F401  the plain types of the engine’s own tests
 from tests.factories import CaseFactory, EntityFactory, person
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday, in London too
