@@ -17,10 +17,11 @@ from apps.exceptions.types import Scope
 from apps.integrations.files import open_raw
 from apps.integrations.models import StoredFile
 from apps.ledger.models import Journal
-from apps.settlements import chains, journals, legs, resolutions, versions
+from apps.settlements import chains, coverage, journals, legs, resolutions, versions
 from apps.settlements.layout import Unreadable
 from apps.settlements.lines import load
 from apps.settlements.models import (
+    Arrival,
     FeeSignature,
     FileReading,
     RollUp,
@@ -101,6 +102,7 @@ def take_in(
     legs.reroll([version.pk])
     if loaded.new_signatures:
         resolutions.resolve(entity, loaded.new_signatures)
+    coverage.keep_arrival(version)
     if version.state == State.TAKEN:
         journals.rebuild([version.pk], because=f"{file.name} was read.")
         chains.propose(file.connection)
@@ -153,6 +155,7 @@ def _empty(version: SettlementVersion) -> SettlementVersion:
     SettlementLine.objects.filter(version=version).delete()
     SettledOrder.objects.filter(version=version).delete()
     SettledSku.objects.filter(version=version).delete()
+    Arrival.objects.filter(version=version).delete()
     return version
 
 

@@ -228,6 +228,29 @@ class RollUp(models.Model):
         ]
 
 
+class Arrival(models.Model):
+    """How much of a version had an account when it was read, by week (its Monday) and marketplace, money without sign.
+
+    Written once: what is mapped later changes the share of now, and not this. Versions read before it was kept have none.
+    """
+
+    version = models.ForeignKey(SettlementVersion, models.PROTECT, related_name="arrivals")
+    marketplace = models.CharField(max_length=80, blank=True)
+    week = models.DateField()
+    lines = models.PositiveIntegerField()
+    money = models.DecimalField(max_digits=18, decimal_places=4)
+    mapped_lines = models.PositiveIntegerField()
+    mapped_money = models.DecimalField(max_digits=18, decimal_places=4)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["version", "marketplace", "week"], name="one_arrival_per_week"),
+            models.CheckConstraint(
+                condition=Q(mapped_lines__lte=F("lines"), mapped_money__lte=F("money")), name="arrival_mapped_is_a_part"
+            ),
+        ]
+
+
 class OrderLeg(models.Model):
     """Where an order was shipped from and to: a fact that a settlement file lacks (domain.md 4.4)."""
 

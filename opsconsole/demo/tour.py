@@ -405,6 +405,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("mapping-rules", priya, at("/mapping/?show=rules")),
             ("mapping-signatures", priya, at("/mapping/?show=signatures")),
             ("signature", priya, first_of("/mapping/?show=signatures")),
+            ("coverage", priya, at("/mapping/coverage/")),
             ("mapping-care", priya, at("/mapping/?show=care")),
             ("rule", priya, first_of("/mapping/?show=rules")),
             ("rule-changed", priya, _rule_changed),

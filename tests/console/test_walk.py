@@ -33,6 +33,8 @@ READ = {
     "close": MONEY,
     "chains": MONEY,
     "mapping": MONEY,
+    "coverage": MONEY,
+    "coverage_file": MONEY,
     "accounts": MONEY,
     "charts": {FINANCE, ADMIN},
     "listings": EVERYBODY,
