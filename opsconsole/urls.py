@@ -2,6 +2,8 @@ from django.urls import path
 
 from apps.console import (
     accounts,
+    alert_channels,
+    alerts,
     approvals,
     assigning,
     audit,
@@ -142,5 +144,11 @@ urlpatterns = [
     path("stock/", stock.stock, name="stock"),
     path("stock/<int:pk>/", stock_listing.stock_listing, name="stock_listing"),
     path("stock/<int:pk>/<str:name>/", stock_listing.stock_listing_do, name="stock_listing_do"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts/<int:pk>/", alerts.alert, name="alert"),
+    path("alerts/channels/", alert_channels.alert_channels, name="alert_channels"),
+    path("alerts/channels/<int:pk>/", alert_channels.alert_channel, name="alert_channel"),
+    path("alerts/channels/<int:pk>/test/", alert_channels.alert_test, name="alert_test"),
+    path("alerts/measures/<int:entity>/", alert_channels.alert_measures, name="alert_measures"),
     path("audit/", audit.audit, name="audit"),
 ]

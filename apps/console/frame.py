@@ -7,11 +7,13 @@ from django.db.models import Sum
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.console.alerts import faulty_channels
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.core.models import User
 from apps.core.permissions import (
     IMPORT_SHEETS,
     KEEP_PEOPLE,
+    READ_ALERTS,
     READ_MONEY,
     READ_ORDERS,
     READ_RUNS,
@@ -66,6 +68,9 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
     if user.may_anywhere(READ_ORDERS):
         groups.append(("Orders", [Place("Orders", reverse("orders"))]))
     system = [Place("Audit", reverse("audit"))]
+    if user.may_anywhere(READ_ALERTS):
+        silent = companies.within(faulty_channels(user)).count()
+        system.insert(0, Place("Alerts", reverse("alerts"), silent or None, alert=True))
     if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):
         waiting = jobs_visible_to(user).exclude(kind=SYNC).filter(state__in=TROUBLED).count()
         system.insert(0, Place("Jobs", reverse("jobs"), waiting or None, alert=True))

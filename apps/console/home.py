@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 
+from apps.console.alerts import faulty_channels
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.console.queue import ranked, totals
 from apps.console.screens import Companies, door, render_screen
@@ -69,6 +70,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "routines": _routines(companies, teams),
         "troubled": _troubled(user, companies) if user.may_anywhere(RUN_JOBS) else None,
         "approvals": _approvals(user, companies),
+        "unheard": list(companies.within(faulty_channels(user))),
         "several": companies.several,
     }
     return render_screen(request, "home.html", context)

@@ -78,6 +78,7 @@ READ_ALERTS = _permission("alerts.read", "read alerts", *Role)
 KEEP_ALERTS = _permission(
     "alerts.keep", "keep the channels of alerts", Role.FINANCE, Role.ECOMMERCE, Role.OPS, Role.ADMIN
 )
+SET_MEASURES = _permission("alerts.measures", "set from when on alerts are sent", Role.ADMIN)
 READ_AUDIT = _permission("audit.read", "read the audit trail", *Role)
 
 

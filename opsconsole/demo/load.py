@@ -25,7 +25,7 @@ from apps.ledger.models import Account, TaxClass
 from apps.settlements.charts import apply_chart
 from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
-from opsconsole.demo import amazon
+from opsconsole.demo import alerts, amazon
 from opsconsole.demo.books import keep_books
 from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, MARTA, PEOPLE, PRIYA, Company, Person
 from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
@@ -48,6 +48,7 @@ def load(say: Callable[[str], None]) -> bool:
     say("Charts of accounts")
     for company, entity in entities.items():
         apply_chart(chart=company.chart, entity=entity, actor=people[MARTA])
+    channels = alerts.add_channels(entities, people)
     for file in settlement_files():
         say(f"{file.connection}: {file.name}")
         _read(_stored(file, entities, people[PRIYA if file.company is BRACKENFOLD else MARTA]), READ_FILE)
@@ -60,6 +61,8 @@ def load(say: Callable[[str], None]) -> bool:
     keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
     _read(_stored(late_leg_file(), entities, people[PRIYA]), READ_LEGS)
     amazon.connect_amazon(home, ian=people[IAN])
+    say("Alerts, as mails into a folder")
+    alerts.tell(channels)
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")
     return True
 

@@ -236,6 +236,12 @@ def _order_settings(page: Page) -> None:
     page.locator(".tools a").first.click()
 
 
+def _measures(page: Page) -> None:
+    page.goto("/alerts/channels/")
+    page.locator(".tools a").first.click()
+    page.get_by_role("heading", name="is high from").wait_for()
+
+
 def _one_person(page: Page) -> None:
     page.goto("/close/")
     page.get_by_role("link", name="see or change").first.click()
@@ -433,6 +439,13 @@ def screens(newcomer: Login) -> list[Screen]:
             ("jobs", ian, at("/jobs/?view=all")),
             ("job-stuck", priya, first_of("/jobs/?view=troubled")),
             ("job-done", priya, _job_done),
+            ("alerts", priya, at("/alerts/")),
+            ("alerts-empty", newcomer, at("/alerts/")),
+            ("alert", priya, first_of("/alerts/")),
+            ("alert-channels", ian, at("/alerts/channels/")),
+            ("alert-channel", priya, first_of("/alerts/channels/")),
+            ("alert-channel-read-only", elin, first_of("/alerts/channels/")),
+            ("alert-measures", ian, _measures),
             ("audit", priya, _audit_entry_open),
             ("not-found", priya, at("/settlements/nowhere/")),
             ("not-allowed", tom, at("/settlements/")),

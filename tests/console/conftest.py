@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.catalog.models import Listing
 from apps.core.models import Entity, User
 from apps.core.operations import set_second_person
-from apps.core.permissions import Role
+from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case
 from apps.exceptions.operations import find_action, plan
 from apps.imports.models import Import
@@ -24,6 +24,8 @@ from apps.settlements.approval import approve
 from apps.settlements.charts import apply_chart
 from apps.settlements.exports import export
 from apps.settlements.models import FileReading, Settlement, SettlementVersion
+from apps.work.alerts.channels import add_channel, send_test
+from apps.work.alerts.models import Alert
 from apps.work.filters import CaseFilter
 from apps.work.models import Proposal, SavedView, SignedCheck
 from apps.work.proposals import propose
@@ -168,6 +170,16 @@ class Company:
         place = amazon(self.entity, name=f"Amazon of {self.entity.name}")
         scan(place, summary("BF-TRAY-OAK-40", 12))
         return Listing.objects.get(connection=place)
+
+    @property
+    def alert(self) -> Alert:
+        """A test of a channel of finance, not sent, at the latest now."""
+        if found := Alert.objects.filter(channel__entity=self.entity).first():
+            return found
+        actor = self.people[Role.FINANCE]
+        address = {"kind": "email", "address": f"finance@{self.entity.pk}.example"}
+        channel = add_channel(entity=self.entity, team=Team.FINANCE, name=f"Money {self.entity}", actor=actor, **address)
+        return send_test(channel=channel, actor=actor)
 
     def client(self, role: Role) -> Client:
         return signed_in(self.people[role])

@@ -30,6 +30,7 @@ from apps.settlements.models import (
     SettlementJournal,
     SettlementLine,
 )
+from apps.work.alerts.models import Alert, AlertCase, Channel
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
 from tests.factories import (
@@ -229,6 +230,21 @@ def a_level(place: Connection) -> Level:
     )
 
 
+def an_alert(place: Connection) -> Alert:
+    """One that was silenced, about a case, in a channel of its own that nothing gets through."""
+    number = Channel.objects.count()
+    channel = Channel.objects.create(
+        entity=place.entity, team="finance", name=f"Channel {number}", kind="email", address="a@b.example", fault="Full.",
+        fault_at=timezone.now(),
+    )  # fmt: skip
+    now, about = timezone.now(), {"type": "file.layout-unknown", "severity": 3, "subject": "High: march.txt", "reason": "Held."}
+    alert = Alert.objects.create(
+        channel=channel, kind="immediate", key=f"key {number}", state="silenced", created_at=now, leaves_at=now, **about
+    )
+    AlertCase.objects.create(alert=alert, channel=channel, case=a_case(place), kind=1, severity=3)
+    return alert
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
@@ -241,6 +257,8 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "months": ("/close/", a_month),
     "signatures": ("/mapping/?show=signatures", a_signature),
     "audit": ("/audit/", an_entry),
+    "alerts": ("/alerts/", an_alert),
+    "alert channels": ("/alerts/channels/", an_alert),
     "listings": ("/listings/", a_mapped_listing),
     "listing": ("/listings/7/", a_mapping),
     "items": ("/items/", a_mapped_listing),

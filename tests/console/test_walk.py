@@ -43,6 +43,8 @@ READ = {
     "orders": EVERYBODY,
     "approvals": EVERYBODY,
     "audit": EVERYBODY,
+    "alerts": EVERYBODY,
+    "alert_channels": EVERYBODY,
     "people": {ADMIN},
     "my_account": EVERYBODY,
     "stock": EVERYBODY,
@@ -56,6 +58,9 @@ QUEUES = {
 OF_ONE = {
     "case": MONEY,
     "saved_view": MONEY,
+    "alert": MONEY,
+    "alert_channel": MONEY,
+    "alert_measures": EVERYBODY,
     "settlement": MONEY,
     "settlement_lines": MONEY,
     "settlement_line": MONEY,
@@ -90,10 +95,11 @@ OF_ONE = {
     "approval": MONEY,
     "person": {ADMIN},
 }
-HIDDEN = ("case", "approval")  # who does not read these is told that there is none
+HIDDEN = ("alert", "alert_channel", "case", "approval")  # who does not read these is told that there is none
 WRITTEN = {
     "approval_do",
     "account_do",
+    "alert_test",
     "act",
     "assign_ticked",
     "case_move",
@@ -126,6 +132,9 @@ def address_of(name: str, company: Company) -> str:
     args = {
         "case": lambda: [company.fee_case.pk],
         "saved_view": lambda: ["finance", company.saved_view.pk],
+        "alert": lambda: [company.alert.pk],
+        "alert_channel": lambda: [company.alert.channel_id],
+        "alert_measures": lambda: [company.entity.pk],
         "settlement": lambda: [settlement],
         "settlement_lines": lambda: [settlement],
         "settlement_line": lambda: [settlement, 3],

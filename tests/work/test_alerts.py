@@ -233,5 +233,5 @@ def test_who_keeps_a_channel(entity, marta, channel):
     with pytest.raises(NotAllowed):
         change_channel(channel=channel, actor=person(Role.ADMIN, EntityFactory()), active=False)
     assert not change_channel(channel=channel, actor=ian, active=False).active
-    with pytest.raises(NotAllowed, match="an admin sets them"):
+    with pytest.raises(NotAllowed, match="Admin can"):
         set_policy(entity=entity, actor=marta, reason="", all_clear=False, **vars(Policy()))

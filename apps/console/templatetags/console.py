@@ -32,6 +32,8 @@ MARKS = {
     "failed": "bad",
     "stuck": "late",
     "stopped": "wait",
+    "sent": "ok",
+    "silenced": "wait",
     "lost": "late",
     "put-off": "wait",
     "structural": "structural",

@@ -19,6 +19,7 @@ from apps.work.alerts.rules import Policy, Severity, Watch, severity_of
 
 OVER = timedelta(days=7)
 MOST = 5000  # cases looked at, the newest
+NAMED = 12  # messages that a preview lists
 MOVES = ("case.claimed", "case.released", "case.snoozed", "case.woken", "case.handed-over")
 
 
@@ -33,6 +34,11 @@ class DryRun:
     @property
     def counts(self) -> Counter:
         return Counter(sent.sort for sent in self.sent)
+
+    @property
+    def named(self) -> list[tuple[Sent, str]]:
+        """The newest, each with what it would have been about."""
+        return [(sent, in_words(sent)) for sent in self.sent[:NAMED]]
 
     @property
     def left(self) -> int:
