@@ -22,7 +22,6 @@ from tests.factories import ConnectionFactory
 from tests.operate.databases import another_database, connect, counts
 from tests.settlements.books import settle
 
-pytest_plugins = ["tests.settlements.conftest"]
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True)]
 
 SIGNED_IN = {"refresh_token": "Atzr|made-up", "client_id": "made-up-app"}
