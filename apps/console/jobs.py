@@ -11,6 +11,7 @@ from apps.core.permissions import READ_MONEY, RUN_JOBS
 from apps.integrations import jobs, operations
 from apps.integrations.models import Job, JobState
 from apps.integrations.runs import KIND as SYNC
+from apps.work.alerts.outbox import SEND
 
 MOVES = {  # name -> label, operation, states it is offered in, words afterwards
     "run-again": ("Run it again", operations.run_again, operations.CAN_RUN_AGAIN, "A worker starts it again."),
@@ -36,7 +37,7 @@ def jobs_visible_to(user: User) -> QuerySet[Job]:
 def job_list(request: HttpRequest) -> HttpResponse:
     view = request.GET.get("view", "all")
     view = view if view in VIEWS else "all"
-    mine = jobs_visible_to(request.user).exclude(kind=SYNC)  # those have a screen of their own
+    mine = jobs_visible_to(request.user).exclude(kind=SYNC).exclude(kind=SEND, state=JobState.DONE)  # on screens of their own
     rows = request.companies.within(mine).filter(state__in=VIEWS[view][1])
     after = request.GET.get("after", "")
     if after.isdecimal():

@@ -132,6 +132,7 @@ def test_an_alert_stands_in_the_list_on_its_page_and_on_the_cases_timeline(entit
     assert "The mail server took it." in client.get(reverse("alert", args=[Alert.objects.get().pk])).content.decode()
     elin = signed_in(person(Role.VIEWER, entity))
     assert "Alert sent to #finance." in elin.get(reverse("case", args=[case.pk])).content.decode()
+    assert "Send an alert" not in client.get("/jobs/?view=all").content.decode()
     assert "Alert sent" not in client.get(f"{reverse('alerts')}?view=silenced").content.decode()
 
 
