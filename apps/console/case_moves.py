@@ -51,7 +51,9 @@ class NoteForm(forms.Form):
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """`offered(case, me)`: whether the page shows it. `do(case, actor, cleaned)` raises Refused where it cannot be."""
+    """`offered(case, me)`: whether the page shows it. `do(case, actor, cleaned)` raises Refused where it cannot be.
+    `key` presses it.
+    """
 
     name: str
     label: str
@@ -59,6 +61,7 @@ class Move:
     did: str
     do: Callable[[Case, User, dict[str, Any]], Any]
     form: type[forms.Form] = NothingAsked
+    key: str = ""
     offered: Callable[[Case, User], bool] = lambda case, me: True
 
 
@@ -75,6 +78,7 @@ MOVES = {
             says="",
             did="You hold this case. The claim lapses by itself after two hours.",
             do=lambda case, actor, cleaned: operations.claim(case=case, actor=actor),
+            key="a",
             offered=lambda case, me: case.state == State.OPEN,
         ),
         Move(
@@ -116,6 +120,7 @@ MOVES = {
             did="Snoozed. It comes back by itself.",
             do=lambda case, actor, cleaned: operations.snooze(case=case, actor=actor, **cleaned),
             form=SnoozeForm,
+            key="s",
         ),
         Move(
             name="hand-over",
@@ -124,6 +129,7 @@ MOVES = {
             did="Handed over.",
             do=lambda case, actor, cleaned: operations.hand_over(case=case, actor=actor, **cleaned),
             form=HandOverForm,
+            key="e",
         ),
         Move(
             name="dismiss",

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from apps.console.deeds import Attempted, attempt, may_not, offer
 from apps.console.screens import door, render_screen, show_in_zone
+from apps.console.whose import Whose, whose
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_ORDERS, SIGN_CHECKS
+from apps.exceptions.models import Case
 from apps.exceptions.types import Plan, digest
 from apps.work.deeds import Deed
 from apps.work.models import SignedCheck
@@ -146,6 +148,30 @@ def _subject(request: HttpRequest, entity: int, name: str) -> Subject:
     return Subject(found, ROUTINES[name], timezone.now())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """What several entries have in common: the case that they wait on, or else their reason."""
+
+    title: str
+    whose: Whose | None
+    entries: list[Entry]
+
+
+def _causes(entries: list[Entry], person: User) -> list[Cause]:
+    """The entries by cause; the cause of the most urgent one first."""
+    cases = Case.objects.select_related("entity", "claimed_by").in_bulk({entry.case for entry in entries if entry.case})
+    about = {each.case.pk: each for each in whose(cases.values(), person)}
+    groups: dict[Any, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.case or entry.why, []).append(entry)
+    return [
+        Cause(title=about[cause].case.kind.headline(about[cause].case), whose=about[cause], entries=rows)
+        if cause in about
+        else Cause(title=rows[0].why, whose=None, entries=rows)
+        for cause, rows in groups.items()
+    ]
+
+
 def _kinds(found: Any) -> list[tuple[str, int]]:
     """(what it is in words, how many), the most urgent kind first."""
     kinds = sorted(found, key=list(KINDS).index)
@@ -159,7 +185,8 @@ def _show(request: HttpRequest, subject: Subject, attempted: Attempted | None) -
     context = {
         "company": subject.entity,
         "routine": subject.routine,
-        "entries": entries[:ENTRIES_SHOWN],
+        "shown": len(entries[:ENTRIES_SHOWN]),
+        "causes": _causes(entries[:ENTRIES_SHOWN], request.user),
         "count": len(entries),
         "late": sum(entry.late for entry in entries),
         "kinds": _kinds(entry.kind for entry in entries),

@@ -61,10 +61,10 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
                 ],
             )
         )
-    held = [Place("At Amazon", reverse("stock"))] if user.may_anywhere(READ_STOCK) else []
+    held = [Place("Stock at Amazon", reverse("stock"))] if user.may_anywhere(READ_STOCK) else []
     if user.may_anywhere(READ_ORDERS):
         held.append(Place("Mappings", reverse("listings"), also=reverse("items")))
-    groups.append(("Stock", held))
+    groups.append(("Catalogue", held))
     if user.may_anywhere(READ_ORDERS):
         groups.append(("Orders", [Place("Orders", reverse("orders"))]))
     system = [Place("Audit", reverse("audit"))]

@@ -44,8 +44,9 @@ class ImportForm(forms.Form):
 
 @door(IMPORT_SHEETS, methods=["GET", "POST"])
 def imports(request: HttpRequest) -> HttpResponse:
-    """A POST stores the file raw, and a worker reads it while the person watches."""
-    form = ImportForm(request.POST or None, request.FILES or None, person=request.user)
+    """A POST stores the file raw, and a worker reads it while the person watches. ?sheet= suggests what it holds."""
+    suggested = {"sheet": request.GET.get("sheet", ""), "entity": request.companies.chosen}
+    form = ImportForm(request.POST or None, request.FILES or None, person=request.user, initial=suggested)
     if request.method == "POST" and form.is_valid():
         try:
             row = take_file(

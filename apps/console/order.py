@@ -13,7 +13,8 @@ from apps.catalog.models import Channel, MappingPart, SkuMapping
 from apps.console import words
 from apps.console.orders import MARKS
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
-from apps.core.models import AuditEntry, User
+from apps.console.whose import whose
+from apps.core.models import AuditEntry
 from apps.core.permissions import READ_ORDERS
 from apps.exceptions.models import Case
 from apps.integrations.marketplaces import NAMES
@@ -66,7 +67,8 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
     show_in_zone(found.entity)
     items = list(found.items.select_related("listing").order_by("pk"))
     commands = list(Command.objects.filter(entity=found.entity_id, subject=f"order:{pk}").order_by("pk"))
-    cases = list(_cases(found, items, request.user))
+    about = whose(_cases(found, items), request.user)
+    cases = [each.case for each in about if each.seen]
     context = {
         "order": found,
         "marketplace": NAMES.get(found.marketplace, found.marketplace),
@@ -79,6 +81,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
         "moments": _moments(found, commands, timezone.now()),
         "lines": _lines(found, items, cases),
         "cases": cases,
+        "elsewhere": [each for each in about if not each.seen],
         "commands": commands,
         "buyer": shown_to(request.user, found),
         "history": AuditEntry.objects.about(f"order:{pk}")[:PAGE],
@@ -86,15 +89,15 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
     return render_screen(request, "order.html", context)
 
 
-def _cases(order: Order, items: list[OrderItem], person: User) -> QuerySet[Case]:
+def _cases(order: Order, items: list[OrderItem]) -> QuerySet[Case]:
     """The live cases that are about this order, or about what holds it."""
     about = Q(type="order.misrouted-fba", subject=str(order.pk)) | Q(type="order.rejected", facts__order=order.pk)
     if Hold.CHANNEL in order.holds:
         about |= Q(type="order.channel-unknown", subject=f"{order.connection_id}:{order.channel_said}")
     if Hold.SKU in order.holds:
         about |= Q(type="sku.unmapped", facts__listing_id__in=[item.listing_id for item in items])
-    live = Case.objects.visible_to(person).live().filter(about, entity=order.entity_id)
-    return live.select_related("entity").order_by("-score")
+    live = Case.objects.live().filter(about, entity=order.entity_id)
+    return live.select_related("entity", "claimed_by").order_by("-score")
 
 
 def _lines(order: Order, items: list[OrderItem], cases: list[Case]) -> list[Line]:

