@@ -29,13 +29,15 @@ def coverage(request: HttpRequest) -> HttpResponse:
     side = request.GET.get("side", "")
     side = side if side in SIDES else "now"
     newest = max((week.monday for week in weeks), default=None)
+    latest = [week for week in weeks if week.monday == newest]
     context = {
         "side": side,
         "sides": SIDES.items(),
         "picture": _drawn(weeks, side) if weeks else None,
         "hidden": max(0, len(covered.by_channel(weeks)) - CHANNELS_SHOWN),
         "weeks": sorted(weeks, key=lambda week: (-week.monday.toordinal(), str(week.channel))),
-        "latest": [week for week in weeks if week.monday == newest],
+        "least": min(latest, key=lambda week: week.now.of_money, default=None),
+        "channels": len(latest),
         "uncovered": covered.uncovered(mine, UNCOVERED_SHOWN),
     }
     return render_screen(request, "coverage.html", context)

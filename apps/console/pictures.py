@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import groupby
 
 WIDTH, HEIGHT = 980, 260
-LEFT, RIGHT, CEILING, FLOOR = 52, 970, 16, 220
+LEFT, RIGHT, CEILING, FLOOR = 52, 950, 16, 220
 GRID = 4  # lines above the floor
 TICKS = 8  # labels below it, at most
 

@@ -25,7 +25,7 @@ class WhichForm(forms.Form):
     """The last so many, or those that ended in a period."""
 
     last = forms.TypedChoiceField(
-        label="The last", choices=[(n, f"{n} settlements") for n in LASTS], coerce=int, initial=LASTS[1], required=False
+        label="The last", choices=[(n, f"{n} settlements") for n in LASTS], coerce=int
     )
     ended_since = forms.DateField(label="Or ended from", required=False, widget=forms.DateInput({"type": "date"}))
     ended_until = forms.DateField(label="until", required=False, widget=forms.DateInput({"type": "date"}))
@@ -33,8 +33,7 @@ class WhichForm(forms.Form):
     def bounds(self) -> dict[str, Any]:
         asked = self.cleaned_data
         since, until = asked["ended_since"], asked["ended_until"]
-        last = MOST if since or until else asked["last"] or LASTS[1]
-        return {"last": last, "since": since, "until": until}
+        return {"last": MOST if since or until else asked["last"], "since": since, "until": until}
 
 
 @door(READ_MONEY, methods=["POST"])
@@ -47,8 +46,9 @@ def replay(request: HttpRequest, kind: str, pk: int, name: str) -> HttpResponse:
     if doing is None:
         raise Http404(f"no {name} of it")
     check_may(request.user, doing.permission, record.entity)
-    which = WhichForm(request.POST)
     said = request.POST.copy()
+    said.setdefault("last", str(LASTS[1]))
+    which = WhichForm(said)
     said["reason"] = said.get("reason", "").strip() or UNSAID
     found: Replay | None = None
     fault = ""

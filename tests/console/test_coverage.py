@@ -64,7 +64,7 @@ def test_a_share_is_rounded_down_so_that_100_means_all():
 def test_the_page_names_the_newest_week_and_what_has_no_account(ours: Company, theirs: Company):
     page = ours.client(FINANCE).get(reverse(PAGE))
     body = page.content.decode()
-    assert "money has an account in the newest week" in Page(page).heading
+    assert "has an account in the newest week" in Page(page).heading
     assert "NewReturnFee" in body and "£4.20" in body and "amazon.co.uk 2" not in body
     assert '<svg class="chart lines"' in body and 'role="img"' in body and ("<polyline" in body or "<circle" in body)
 
