@@ -26,7 +26,7 @@ def assign_ticked(request: HttpRequest, team: str) -> HttpResponse:
     cases = _ticked(request)
     if not cases:
         return show_queue(request, asked, refused="No case is ticked. Tick some, then assign them.", status=UNPROCESSABLE)
-    to = _person(request.POST.get("to", ""))
+    to = _person(request)
     left: Counter[str] = Counter()
     for case in cases:
         try:
@@ -52,9 +52,11 @@ def _ticked(request: HttpRequest) -> list[Case]:
     return cases
 
 
-def _person(asked: str) -> User | None:
+def _person(request: HttpRequest) -> User | None:
+    """Somebody of the companies that are the asker's too: a refusal names them."""
+    asked = request.POST.get("to", "")
     if not asked:
         return None
     if not (asked.isascii() and asked.isdecimal() and len(asked) <= DIGITS):
         raise Http404("no such person")
-    return get_object_or_404(User, pk=asked)
+    return get_object_or_404(User.objects.filter(memberships__entity__in=request.companies.all).distinct(), pk=asked)

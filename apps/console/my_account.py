@@ -43,7 +43,7 @@ class TokenForm(forms.Form):
         label="What will use it", max_length=80, help_text="So that you know later which one to revoke."
     )
     expires_on = forms.DateField(
-        label="Last day", widget=forms.DateInput(attrs={"type": "date"}), help_text="At most a year from now."
+        label="Last day", widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}), help_text="At most a year from now."
     )
 
     def clean_expires_on(self) -> datetime:

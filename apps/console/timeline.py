@@ -123,7 +123,8 @@ def _roles(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
         before, after = (
             ", ".join(Role(role).label for role in seen["roles"]) or "none" for seen in (entry.before, entry.after)
         )
-        return f"{did} at {entry.entity.name}: {after}. Before: {before}.", entry.reason
+        begin = did if entry.actor_id else did.capitalize()
+        return f"{begin} at {entry.entity.name}: {after}. Before: {before}.", entry.reason
 
     return tell
 

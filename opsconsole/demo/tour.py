@@ -120,6 +120,55 @@ def _wrong_password(page: Page) -> None:
     page.get_by_role("alert").wait_for()
 
 
+def _locked_out(page: Page) -> None:
+    """With an e-mail that nobody has: the demo's people stay free."""
+    page.goto("/login/")
+    while page.get_by_role("button", name="Sign in").count():
+        fill_in(page, Login(email="nobody@brackenfold.example"))
+        page.get_by_role("heading", level=1).wait_for()
+
+
+def _person(query: str = "") -> Callable[[Page], object]:
+    def open_person(page: Page) -> None:
+        page.goto("/people/")
+        found = page.get_by_role("link", name=TOM.name)
+        page.goto(found.get_attribute("href") + query)
+
+    return open_person
+
+
+def _roles_previewed(page: Page) -> None:
+    _person()(page)
+    page.get_by_role("link", name="Change").first.click()
+    page.locator("#deed").get_by_label("Viewer").check()
+    page.locator("#preview").get_by_text("Gains").wait_for()
+
+
+def _invited_wrongly(page: Page) -> None:
+    page.goto("/people/")
+    page.get_by_role("button", name="Invite").click()
+    page.locator(".error").first.wait_for()
+
+
+def _link_handed_over(page: Page) -> None:
+    _person()(page)
+    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("heading", name="Hand this link").wait_for()
+
+
+def _link_opened(page: Page) -> None:
+    _link_handed_over(page)
+    page.goto(page.get_by_label("Address").input_value())
+    page.get_by_role("button", name="Set the password").wait_for()
+
+
+def _token_made(page: Page) -> None:
+    page.goto("/account/")
+    page.get_by_label("What will use it").fill("Warehouse board")
+    page.get_by_role("button", name="Make the token").click()
+    page.get_by_label("Token", exact=True).wait_for()
+
+
 def _form_gone_stale(page: Page) -> None:
     page.goto("/login/")
     page.context.clear_cookies()
@@ -446,6 +495,18 @@ def screens(newcomer: Login) -> list[Screen]:
             ("alert-channel", priya, first_of("/alerts/channels/")),
             ("alert-channel-read-only", elin, first_of("/alerts/channels/")),
             ("alert-measures", ian, _measures),
+            ("locked-out", None, _locked_out),
+            ("password-lost", None, at("/login/forgot/")),
+            ("link-over", None, at("/login/link/x/y/")),
+            ("people", ian, at("/people/")),
+            ("people-fault", ian, _invited_wrongly),
+            ("person", ian, _person()),
+            ("person-roles", ian, _roles_previewed),
+            ("person-switch-off", ian, _person("?do=switch-off")),
+            ("link-handed-over", ian, _link_handed_over),
+            ("set-password", ian, _link_opened),
+            ("my-account", priya, at("/account/")),
+            ("my-account-token", priya, _token_made),
             ("audit", priya, _audit_entry_open),
             ("not-found", priya, at("/settlements/nowhere/")),
             ("not-allowed", tom, at("/settlements/")),

@@ -171,7 +171,7 @@ def visits(newcomer, console, browser) -> Iterator[Visits]:
 def _note(complaints: list[str], message: ConsoleMessage) -> None:
     """Errors, and what the content security policy stopped. A refusal's own status is no fault."""
     refusal = message.text.startswith("Failed to load resource") and any(
-        f"status of {status}" in message.text for status in (403, 404, 409, 422)
+        f"status of {status}" in message.text for status in (403, 404, 409, 422, 429)
     )
     if message.type in ("error", "warning") and not refusal:
         complaints.append(f"{message.location.get('url', '')}: {message.text}")

@@ -145,7 +145,7 @@ def address_of(name: str, company: Company) -> str:
         "one_person": lambda: [company.entity.pk],
         "limits": lambda: [company.entity.pk],
         "approval": lambda: [company.proposal.pk],
-        "chain": lambda: [ReserveChain.objects.get(connection=company.connection).pk],
+        "chain": lambda: [ReserveChain.objects.filter(connection=company.connection).earliest("pk").pk],
         "rule": lambda: [FeeRule.objects.filter(entity=company.entity).first().pk],
         "account": lambda: [Account.objects.filter(entity=company.entity).first().pk],
         "order": lambda: [company.order.pk],
