@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
+from apps.console.came_back import came_back
 from apps.console.case_moves import MOVES, Move, form_for, offered
 from apps.console.deeds import ask
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
@@ -131,6 +132,7 @@ def _show(
         "team": Team(case.team),
         "headline": case.kind.headline(case),
         "diagnosis_says": DIAGNOSIS_SAYS[case.diagnosis],
+        "back": came_back(case),
         "doubts": doubts_about(case),
         "score": score_words(case),
         "action": action,

@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from apps.core.models import User
 from apps.core.permissions import Team
+from apps.core.words import listed
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
+from apps.integrations.feeds import feeding
 
 WAKES_AT = 9  # o'clock, where a person names no other time
 
@@ -21,15 +23,41 @@ class NothingAsked(forms.Form):
 
 
 class SnoozeForm(forms.Form):
+    """Until a time, an amount, or the next run of what feeds the case's type, where something does."""
+
+    TIME, AMOUNT, RUN = "time", "amount", "run"
+
+    wakes = forms.ChoiceField(label="Sleeps until", choices=[], widget=forms.RadioSelect, required=False)
     until = forms.DateTimeField(
-        label="Until", widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
+        label="Time",
+        required=False,
+        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
     )
+    above = forms.DecimalField(label="Amount", required=False, max_digits=18, decimal_places=4, localize=False)
     reason = forms.CharField(label="Reason, for the audit trail", max_length=400)
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, case: Case, **kwargs: Any):
         super().__init__(*args, **kwargs)
         tomorrow = timezone.localtime() + timedelta(days=1)
         self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
+        self.fields["above"].label = f"Amount in {case.currency}"
+        feeds = [f"“{feed.title}”" for feed in feeding(case.type)]
+        self.fields["wakes"].initial = self.TIME
+        self.fields["wakes"].choices = [
+            (self.TIME, "a time"),
+            (self.AMOUNT, "more than an amount is at stake"),
+            *([(self.RUN, f"{listed(feeds, 'or')} has run once more and the cause is still there")] if feeds else []),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """What operations.snooze takes."""
+        asked = super().clean()
+        wakes = asked.get("wakes") or self.TIME
+        needed = {self.TIME: "until", self.AMOUNT: "above"}.get(wakes, "")
+        if needed and needed not in self.errors and asked.get(needed) is None:
+            self.add_error(needed, "Say until when." if wakes == self.TIME else "Say which amount.")
+        said = {"next_run": wakes == self.RUN, "reason": asked.get("reason", "")}
+        return said | {name: asked.get(name) if name == needed else None for name in ("until", "above")}
 
 
 class AssignForm(forms.Form):
@@ -116,7 +144,7 @@ MOVES = {
         Move(
             name="snooze",
             label="Snooze",
-            says="Leaves the queue until then. What it holds back stays held back.",
+            says="Leaves the queue for so long. What it holds back stays held back.",
             did="Snoozed. It comes back by itself.",
             do=lambda case, actor, cleaned: operations.snooze(case=case, actor=actor, **cleaned),
             form=SnoozeForm,
@@ -145,7 +173,8 @@ MOVES = {
 
 
 def form_for(move: Move, case: Case, me: User, data: Any = None) -> forms.Form:
-    form = move.form(data, auto_id=f"id_{move.name}_%s")
+    told = {"case": case} if move.form is SnoozeForm else {}
+    form = move.form(data, auto_id=f"id_{move.name}_%s", **told)
     if move.form is AssignForm:
         form.fields["to"].queryset = operations.people_of(Team(case.team), [case.entity_id])
         form.fields["to"].initial = case.assigned_to_id or me.pk

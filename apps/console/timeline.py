@@ -82,6 +82,11 @@ def _assigned(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
 
 
 def _snoozed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    if entry.after.get("snoozed_above"):
+        amount = money.words(Decimal(entry.after["snoozed_above"]), entry.after["currency"])
+        return f"snoozed it until more than {amount} is at stake.", entry.reason
+    if entry.after.get("snoozed_for_run"):
+        return "snoozed it until the next run of its feed.", entry.reason
     return f"snoozed it until {_clock(entry.after['snoozed_until'], zone)}.", entry.reason
 
 

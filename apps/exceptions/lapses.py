@@ -1,12 +1,20 @@
-"""Claims and snoozes that ran out: their cases are open again."""
+"""What ends claims and snoozes: their time is up, or what they waited for has run."""
+
+import logging
+from collections.abc import Collection
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.core.models import AuditEntry
+from apps.core.models import Entity
 from apps.exceptions.models import Case, State
-from apps.exceptions.sweep import hold
+from apps.exceptions.sweep import DetectorFailed, hold, sweep
+from apps.exceptions.types import Scope
+from apps.exceptions.waking import open_again
+
+log = logging.getLogger(__name__)
 
 WORDS = {State.CLAIMED: "The claim ran out.", State.SNOOZED: "The snooze ran out."}
 
@@ -19,20 +27,24 @@ def wake_lapsed() -> int:
         Q(state=State.CLAIMED, claimed_until__lte=now) | Q(state=State.SNOOZED, snoozed_until__lte=now)
     )
     hold(lapsed.values_list("type", "entity_id").distinct())
-    woken = list(lapsed.select_related("claimed_by"))  # after the wait: another may have moved them
-    Case.objects.filter(pk__in=[case.pk for case in woken]).update(
-        state=State.OPEN, claimed_by=None, claimed_until=None, snoozed_until=None
-    )
-    AuditEntry.objects.record_all(
-        AuditEntry(
-            actor_name="opsconsole",
-            entity_id=case.entity_id,
-            verb="case.woken",
-            subject=case.audit_subject,
-            before={"state": case.state, "claimed_by": case.claimed_by.name if case.claimed_by else ""},
-            after={"state": State.OPEN},
-            reason=WORDS[case.state],
-        )
-        for case in woken
-    )
-    return len(woken)
+    # Read after the wait: another may have moved them.
+    return open_again(lapsed.select_related("claimed_by"), lambda case: WORDS[case.state])
+
+
+def wake_after_run(*, entity: Entity, codes: Collection[str], begun_at: datetime, ran: str) -> int:
+    """Something that feeds these types of the company has run, `ran` in words. What slept until then is looked at, and is
+    open again where its cause is still there. A check that fails is reported, and its cases sleep on.
+    """
+    asleep = Case.objects.filter(entity=entity, state=State.SNOOZED, snoozed_for_run__lte=begun_at)
+    woken = 0
+    for code in sorted(set(asleep.filter(type__in=codes).values_list("type", flat=True))):
+        try:
+            sweep(code, Scope(entity=entity))
+        except DetectorFailed:
+            log.exception("The detector of %s failed, so its cases in entity %s sleep on", code, entity.pk)
+            continue
+        with transaction.atomic():
+            hold([(code, entity.pk)])
+            still = asleep.filter(type=code).select_related("claimed_by")
+            woken += open_again(still, lambda case: f"{ran}, and the cause is still there.")
+    return woken

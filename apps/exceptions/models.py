@@ -32,6 +32,10 @@ class State(models.TextChoices):
 
 LIVE = (State.OPEN, State.CLAIMED, State.SNOOZED)
 IS_LIVE = Q(state__in=LIVE)
+ALARMS = ("snoozed_until", "snoozed_above", "snoozed_for_run")
+ONE_ALARM = Q(
+    *(Q(**{f"{other}__isnull": other != alarm for other in ALARMS}) for alarm in ALARMS), _connector=Q.OR
+)
 
 
 class CaseQuerySet(models.QuerySet["Case"]):
@@ -60,6 +64,8 @@ class Case(models.Model):
     `stake` is the case's own money in `currency`, never negative; `worth` is it in the company's base currency, for ranking
     only (`rate_known` is false where no rate was there and 1:1 was taken). `facts` is what the detector saw, money as text.
     `assigned_to` is whose case it is, until it ends or another team has it; `claimed_by` is at it now, which lapses.
+    It sleeps until an instant, until its stake is above an amount in its currency, or until a run that begins after
+    `snoozed_for_run` has ended and the cause is still there.
     `ending` says how a case ended: {"words": ..., and the evidence}.
     `notes` are what people wrote on it, for the search alone: the audit trail has them with who and when.
     """
@@ -84,6 +90,8 @@ class Case(models.Model):
     claimed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     claimed_until = models.DateTimeField(null=True)
     snoozed_until = models.DateTimeField(null=True)
+    snoozed_above = models.DecimalField(max_digits=18, decimal_places=4, null=True)
+    snoozed_for_run = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     ending = models.JSONField(default=dict)
@@ -112,9 +120,7 @@ class Case(models.Model):
                 condition=~Q(state=State.CLAIMED) | Q(claimed_by__isnull=False, claimed_until__isnull=False),
                 name="claimed_by_someone",
             ),
-            models.CheckConstraint(
-                condition=~Q(state=State.SNOOZED) | Q(snoozed_until__isnull=False), name="snoozed_until_when"
-            ),
+            models.CheckConstraint(condition=~Q(state=State.SNOOZED) | ONE_ALARM, name="snoozed_until_when"),
             models.CheckConstraint(condition=IS_LIVE | Q(assigned_to=None), name="case_ended_is_nobodys"),
             models.CheckConstraint(condition=Q(stake__gte=0), name="stake_not_negative"),
         ]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from django.db.models import QuerySet
 from django.forms import Form
 from django.utils import timezone
 
+from apps.core import money
 from apps.core.errors import NotAllowed, Refused
 from apps.core.locks import wait_for
 from apps.core.models import AuditEntry, Entity, Membership, User
@@ -20,13 +22,13 @@ from apps.exceptions import tasks
 from apps.exceptions.models import Case, State
 from apps.exceptions.sweep import DetectorFailed, Swept, hold, sweep_each
 from apps.exceptions.types import Action, Plan, Scope
+from apps.exceptions.waking import AWAKE, NOBODY_HAS_IT
 from apps.exceptions.weighing import check_second, weighed
 
 log = logging.getLogger(__name__)
 
 CLAIM_LASTS = timedelta(hours=2)
 NAMES_SHOWN = 3
-NOBODY_HAS_IT = {"claimed_by": None, "claimed_until": None, "snoozed_until": None}
 NOBODYS = NOBODY_HAS_IT | {"assigned_to": None}
 
 
@@ -150,7 +152,7 @@ def claim(*, case: Case, actor: User) -> Case:
             state=State.CLAIMED,
             claimed_by=actor,
             claimed_until=timezone.now() + CLAIM_LASTS,
-            snoozed_until=None,
+            **AWAKE,
         )
 
 
@@ -178,20 +180,33 @@ def assign(*, case: Case, actor: User, to: User | None) -> Case:
         return _move(case, actor, "case.assigned", assigned_to=to)
 
 
-def snooze(*, case: Case, actor: User, until: datetime, reason: str) -> Case:
-    """Put the case aside until an instant, for a reason. It stays live, and clears if its cause goes away."""
+def snooze(
+    *,
+    case: Case,
+    actor: User,
+    until: datetime | None = None,
+    above: Decimal | None = None,
+    next_run: bool = False,
+    reason: str,
+) -> Case:
+    """Put the case aside, for a reason: until an instant, until more than an amount in its currency is at stake, or until
+    what feeds its type has run once more. It stays live, and clears if its cause goes away.
+    """
     with transaction.atomic():
         case = _for_move(case, actor)
-        if until <= timezone.now():
+        now = timezone.now()
+        if [until is not None, above is not None, next_run].count(True) != 1:
+            raise Refused("Say until when: a time, an amount, or the next run.", code="until-when")
+        if until is not None and until <= now:
             raise Refused("Choose a time that is still to come.", field="until")
+        if above is not None and above <= case.stake:
+            at_stake = money.words(case.stake, case.currency)
+            raise Refused(f"{at_stake} is at stake already. Choose a higher amount.", field="above")
         _check_reason(reason)
-        return _move(
-            case,
-            actor,
-            "case.snoozed",
-            reason,
-            **NOBODY_HAS_IT | {"state": State.SNOOZED, "snoozed_until": until},
-        )
+        alarm = {"snoozed_until": until, "snoozed_above": above, "snoozed_for_run": now if next_run else None}
+        of_what = {} if above is None else {"currency": case.currency}
+        asleep = NOBODY_HAS_IT | {"state": State.SNOOZED} | alarm | of_what
+        return _move(case, actor, "case.snoozed", reason, **asleep)
 
 
 def wake(*, case: Case, actor: User) -> Case:
@@ -295,9 +310,11 @@ def _move(case: Case, actor: User, verb: str, reason: str = "", **changes: Any) 
 
 
 def plain(value: Any) -> Any:
-    """A value as the audit keeps it: people by name, instants as ISO text."""
+    """A value as the audit keeps it: people by name, instants as ISO text, money as text."""
     if isinstance(value, User):
         return value.name
+    if isinstance(value, Decimal):
+        return str(value)
     return value.isoformat() if isinstance(value, datetime) else value
 
 

@@ -2,6 +2,8 @@
 
 from zoneinfo import ZoneInfo
 
+from django.utils import timezone
+
 from apps.core.models import Entity
 from apps.exceptions import rules
 from apps.exceptions.models import Case
@@ -25,4 +27,5 @@ def score_words(case: Case) -> str:
         rate_known=case.rate_known,
         floor=case.kind.floor,
         due_at=case.due_at.astimezone(ZoneInfo(case.entity.zone)),
+        now=timezone.now(),
     )

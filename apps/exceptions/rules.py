@@ -13,6 +13,7 @@ from apps.core import money
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 WORTH_PLACES = Decimal("0.0001")
 DAY = timedelta(days=1)
+COMPARED_WITH_NOW = 10  # days to or from the deadline; beyond it the comparison would be with pennies or with millions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +48,19 @@ def score_words(
     rate_known: bool,
     floor: Decimal,
     due_at: datetime,
+    now: datetime,
 ) -> str:
-    """The score as a sum that finance can follow. `due_at` comes in the zone in which it is to be read."""
-    sentences = [
-        f"{_stake_words(stake, currency, worth, base, rate_known, floor)} gives {_money_part(worth, floor):.1f}.",
-        _deadline_words(due_at),
-        f"Score {_signed(score(worth, floor, due_at))}: the highest comes first.",
-        "Twice the money counts as much as a deadline one day earlier.",
-    ]
-    return " ".join(sentences)
+    """Where the score puts a case, in money that finance can compare. `due_at` comes in the zone in which it is to be read."""
+    counted, days = max(worth, floor), (due_at - now) / DAY
+    if abs(days) <= COMPARED_WITH_NOW:
+        like = f"It ranks like {_money(counted * Decimal(2) ** Decimal(-days), base)} due right now"
+    else:
+        like = f"It ranks like {_money(counted / 2, base)} due a day sooner, or {_money(counted * 2, base)} due a day later"
+    return " ".join([
+        f"{_stake_words(stake, currency, worth, base, rate_known, floor)}.",
+        f"Due {due_at:%a} {due_at.day} {due_at:%b %Y} {due_at:%H:%M}, {_left(days)}.",
+        f"{like}: one day sooner counts as much as twice the money.",
+    ])  # fmt: skip
 
 
 def _money_part(worth: Decimal, floor: Decimal) -> float:
@@ -71,21 +76,20 @@ def _deadline_part(due_at: datetime) -> float:
 def _stake_words(stake: Decimal, currency: str, worth: Decimal, base: str, rate_known: bool, floor: Decimal) -> str:
     said = f"{money.words(stake, currency)} at stake"
     if not rate_known:
-        said += f", counted 1:1 in {base} because no {currency} rate is entered,"
+        said += f", counted 1:1 in {base} because no {currency} rate is entered"
     elif currency != base:
-        said += f", worth {money.words(worth, base)},"
+        said += f", worth {money.words(worth, base)}"
     if worth < floor:
-        said += f" is below {money.words(floor, base)}, the least for this kind of exception, which"
+        said += f"{',' if currency != base else ''} counts as {money.words(floor, base)}, the least for this kind of exception"
     return said
 
 
-def _deadline_words(due_at: datetime) -> str:
-    days = _deadline_part(due_at)
-    said = f"Due {due_at:%a} {due_at.day} {due_at:%b %Y} {due_at:%H:%M}"
-    side = "after" if days >= 0 else "before"
-    effect = f"takes {days:.1f} off" if days >= 0 else f"adds {-days:.1f}"
-    return f"{said} is {abs(days):.1f} days {side} 1 Jan {EPOCH.year} and {effect}."
+def _left(days: float) -> str:
+    hours = abs(days) * 24
+    number, unit = (round(hours), "hour") if hours < 48 else (round(hours / 24), "day")
+    span = f"{number} {unit}{'' if number == 1 else 's'}"
+    return f"in {span}" if days >= 0 else f"{span} late"
 
 
-def _signed(figure: float) -> str:
-    return f"{money.MINUS if figure < 0 else ''}{abs(figure):.1f}"
+def _money(amount: Decimal, currency: str) -> str:
+    return money.words(money.round_half_up(amount, currency), currency)

@@ -75,7 +75,8 @@ END = f"""
     WITH ended AS (
         UPDATE exceptions_case c
         SET state = %(end_state)s, ended_at = %(now)s, ended_by_id = %(actor)s, ending = %(ending)s,
-            assigned_to_id = NULL, claimed_by_id = NULL, claimed_until = NULL, snoozed_until = NULL
+            assigned_to_id = NULL, claimed_by_id = NULL, claimed_until = NULL,
+            snoozed_until = NULL, snoozed_above = NULL, snoozed_for_run = NULL
         FROM unnest(%(gone)s::bigint[], %(gone_states)s::text[]) gone (id, was_state)
         WHERE c.id = gone.id
         RETURNING c.id, c.state, c.ending, c.lines, c.stake, c.currency, was_state

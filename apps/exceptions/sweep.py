@@ -25,6 +25,7 @@ from apps.exceptions import rules, statements
 from apps.exceptions.models import Case, State
 from apps.exceptions.reference import rates_of
 from apps.exceptions.types import REGISTRY, ExceptionType, Finding, Scope
+from apps.exceptions.waking import wake_above
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,9 @@ def sweep(code: str, scope: Scope, *, ended_by: User | None = None, ending: str 
             ),
         }
         refreshed = _ids(cursor, statements.REFRESH, values)
+        slept = {case.id: case.currency for case in live.values() if case.state == State.SNOOZED}
+        if changed := slept.keys() & set(refreshed):
+            wake_above(changed, slept)
         ended = _ids(cursor, statements.END, values)
         if not kind.holds_back:
             cursor.execute(statements.FORGET_DISMISSALS, values)

@@ -70,6 +70,11 @@ def register_feed(feed: Feed) -> Feed:
     return feed
 
 
+def feeding(code: str) -> list[Feed]:
+    """The feeds that cases of this type come of, by title."""
+    return sorted((feed for feed in FEEDS.values() if code in feed.opens), key=lambda feed: feed.title)
+
+
 def title_of(source: Source) -> str:
     """What people call its feed: its name, where no program here knows it."""
     return FEEDS[source.feed].title if source.feed in FEEDS else source.feed

@@ -54,7 +54,7 @@ def test_the_page_says_what_stops_what_it_costs_and_why_it_stands_there(client: 
     page = client.get(address(ours.fee_case))
     words = page.content.decode()
     assert "NewReturnFee has no ledger account" in Page(page).heading
-    for said in ("£4.20", "Payouts blocked", "Runbook", "gives 5.6", "Opened by a sweep"):
+    for said in ("£4.20", "Payouts blocked", "Runbook", "counts as £50.00, the least", "It ranks like", "Opened by a sweep"):
         assert said in words
 
 
@@ -155,12 +155,18 @@ def test_a_case_that_came_back_names_the_earlier_one(client: Client, ours: Compa
         **{
             field.attname: getattr(earlier, field.attname)
             for field in Case._meta.concrete_fields
-            if field.name not in ("id", "state", "ended_at", "ended_by", "ending", "earlier")
+            if field.name not in ("id", "state", "ended_at", "ended_by", "ending", "earlier", "words", "opened_at", "lines")
         },
         earlier=earlier,
+        lines=41,
     )
-    words = client.get(address(back)).content.decode()
-    assert "This came back." in words and "resolved by Finance 1" in words
+    page = " ".join(client.get(address(back)).content.decode().split())
+    told = page.partition('id="back-title"')[2].partition("</section>")[0]
+    assert "This came back" in page and address(earlier) in told
+    for part in ("<b>Finance 1</b> ended it", f"with “{back.kind.actions[0].label}”.", earlier.ending["words"]):
+        assert part in told
+    assert re.findall(r'<th role="rowheader" scope="row">(.*?)</th>', told) == ["Behind it"]
+    assert "1 line</td>" in told and "41 lines</td>" in told
 
 
 def test_a_viewer_reads_who_can_and_has_no_button(ours: Company):

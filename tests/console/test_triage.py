@@ -1,6 +1,7 @@
 """A day at the queue: words, ticks, views that are kept, and who may."""
 
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection as database
@@ -8,7 +9,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from apps.console import words
+from apps.console.came_back import differences
+from apps.console.case_moves import SnoozeForm
 from apps.core.models import AuditEntry
+from apps.core.money import MINUS
 from apps.core.permissions import Role, Team
 from apps.exceptions import operations
 from apps.exceptions.models import Case
@@ -113,6 +118,89 @@ def test_a_case_is_assigned_and_handed_over_on_its_page(client, entity, ian):
     tom = signed_in(person(Role.OPS, entity))
     told = said(tom.get(f"/cases/{case.pk}/"))
     assert "handed it from Finance to Operations." in told and "A parcel, no fee" in told
+
+
+def snooze(client: Client, case: Case, **asked):
+    return client.post(f"/cases/{case.pk}/snooze/", {"reason": "It mends itself"} | asked, follow=True)
+
+
+def test_a_case_sleeps_until_an_amount_or_a_run(client, entity):
+    case = a_case(entity, stake=10)
+    page = said(client.get(f"/cases/{case.pk}/"))
+    assert "more than an amount is at stake" in page and "“Amazon settlements” has run once more" in page
+    assert "Say which amount." in said(snooze(client, case, wakes="amount"))
+    assert "£10.00 is at stake already." in said(snooze(client, case, wakes="amount", above="9.50"))
+    told = said(snooze(client, case, wakes="amount", above="50", until="2020-01-01T09:00"))
+    assert "Sleeps until more than £50.00 is at stake" in told
+    assert "snoozed it until more than £50.00 is at stake." in told
+    assert shown(client, "?view=snoozed") == {case.pk} and shown(client) == set()
+    told = said(snooze(client, case, wakes="run"))
+    assert "Sleeps until the next run of its feed" in told
+
+
+def test_what_nothing_feeds_sleeps_until_a_time_or_an_amount():
+    asked = {"wakes": "run", "reason": "Later"}
+    assert SnoozeForm(asked, case=CaseFactory.build(type="settlement.missing", entity=None)).is_valid()
+    assert "wakes" in SnoozeForm(asked, case=CaseFactory.build(type="erp.period-closed", entity=None)).errors
+
+
+# -- coming back -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_different_now_is_said_in_words_whatever_the_type(entity, marta):
+    """Equal facts, and what only programs read, are left out."""
+    then = CaseFactory.build(
+        entity=None,
+        type="settlement.fee-unmapped",
+        lines=3,
+        stake=Decimal(12),
+        facts={
+            "signature_id": 7,
+            "sha256": "aa",
+            "sign": "charge",
+            "first": "2026-11-13",
+            "blocked": {"GBP": "10.00"},
+            "settlements": [{"settlement_id": "300", "payout": "5.00"}],
+            "difference": "-4.20",
+            "gone": True,
+        },
+    )
+    now = CaseFactory.build(
+        entity=None,
+        type="settlement.fee-unmapped",
+        lines=3,
+        stake=Decimal("1200.5"),
+        diagnosis="unknown",
+        facts={
+            "signature_id": 8,
+            "sha256": "bb",
+            "sign": "charge",
+            "first": "2027-01-02",
+            "blocked": {"GBP": "10.00", "EUR": "70.00"},
+            "settlements": [{"settlement_id": str(n)} for n in range(300, 306)],
+            "difference": "3.10",
+            "first_ship_by": "",
+        },
+    )
+    assert {(each.label, each.then, each.now) for each in differences(then, now)} == {
+        ("At stake", "£12.00", "£1,200.50"),
+        ("Why it stopped", "Structural", "Not known"),
+        ("First seen", *(words.day(date(*on), timezone.localdate()) for on in ((2026, 11, 13), (2027, 1, 2)))),
+        ("Payouts blocked", "£10.00", "€70.00 + £10.00"),
+        ("Settlements", "300", "300, 301, 302, 303 and 2 more"),
+        ("Difference", f"{MINUS}£4.20", "£3.10"),
+        ("Gone", "Yes", "–"),
+    }
+
+
+def test_the_page_of_what_the_system_cleared_says_so_and_the_queue_finds_what_came_back(client, entity):
+    now = timezone.now()
+    gone = a_case(entity, state="cleared", ended_at=now - timedelta(days=3), ending={"words": "Gone."}, subject="again")
+    back = a_case(entity, subject="again", earlier=gone)
+    a_case(entity)
+    told = said(client.get(f"/cases/{back.pk}/"))
+    assert "The system cleared it" in told and "it is the same cause, as it was" in told
+    assert shown(client, "?came_back=1") == {back.pk}
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ def test_one_live_case_per_cause():
         ("ended_at = now()", "case_ended_has_instant"),
         ("state = 'claimed'", "claimed_by_someone"),
         ("state = 'snoozed'", "snoozed_until_when"),
+        ("state = 'snoozed', snoozed_until = now(), snoozed_above = 5", "snoozed_until_when"),
         ("state = 'forgotten', ended_at = now()", "case_state_known"),
         ("stake = -0.01", "stake_not_negative"),
         ("state = 'cleared', ended_at = now(), assigned_to_id = (SELECT max(id) FROM core_user)", "case_ended_is_nobodys"),

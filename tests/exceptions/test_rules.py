@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.core.money import MINUS
 from apps.exceptions.rules import Rates, score, score_words
 
 FLOOR = Decimal(50)
@@ -66,14 +65,15 @@ def words(**changes) -> str:
         "rate_known": True,
         "floor": FLOOR,
         "due_at": DUE.astimezone(ZoneInfo("Europe/London")),
+        "now": DUE - timedelta(days=2),
     }
     return score_words(**figures | changes)
 
 
-def test_the_sum_in_words():
+def test_the_rank_in_words():
     assert words() == (
-        "£1,293.68 at stake gives 10.3. Due Fri 13 Nov 2026 17:00 is 316.7 days after 1 Jan 2026 and takes 316.7 off. "
-        f"Score {MINUS}306.4: the highest comes first. Twice the money counts as much as a deadline one day earlier."
+        "£1,293.68 at stake. Due Fri 13 Nov 2026 17:00, in 2 days. It ranks like £323.42 due right now: "
+        "one day sooner counts as much as twice the money."
     )
 
 
@@ -82,12 +82,16 @@ def test_the_sum_in_words():
     [
         (
             {"stake": Decimal(12), "worth": Decimal(12)},
-            "£12.00 at stake is below £50.00, the least for this kind of exception, which gives 5.6.",
+            "£12.00 at stake counts as £50.00, the least for this kind of exception. ",
         ),
-        ({"currency": "EUR", "worth": Decimal("1100.00")}, "€1,293.68 at stake, worth £1,100.00, gives 10.1."),
+        ({"currency": "EUR", "worth": Decimal("1100.00")}, "€1,293.68 at stake, worth £1,100.00. "),
+        (
+            {"currency": "EUR", "worth": Decimal(12), "stake": Decimal(14)},
+            "€14.00 at stake, worth £12.00, counts as £50.00, the least for this kind of exception. ",
+        ),
         (
             {"currency": "EUR", "rate_known": False},
-            "€1,293.68 at stake, counted 1:1 in GBP because no EUR rate is entered, gives 10.3.",
+            "€1,293.68 at stake, counted 1:1 in GBP because no EUR rate is entered. ",
         ),
     ],
 )
@@ -95,5 +99,25 @@ def test_what_the_money_part_says(changes, said):
     assert words(**changes).startswith(said)
 
 
-def test_a_deadline_before_the_epoch_adds():
-    assert "is 1.0 days before 1 Jan 2026 and adds 1.0." in words(due_at=datetime(2025, 12, 31, tzinfo=UTC))
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (timedelta(hours=1), "in 1 hour. It ranks like £1,256.85 due right now:"),
+        (timedelta(hours=-36), "36 hours late. It ranks like £3,659.08 due right now:"),
+        (timedelta(days=30), "in 30 days. It ranks like £646.84 due a day sooner, or £2,587.36 due a day later:"),
+        (timedelta(days=-400), "400 days late. It ranks like £646.84 due a day sooner, or £2,587.36 due a day later:"),
+    ],
+)
+def test_what_the_deadline_part_says(left, said):
+    assert said in words(now=DUE - left)
+
+
+@given(
+    worth=st.decimals(min_value=FLOOR, max_value=10**7, places=2),
+    left=st.timedeltas(min_value=timedelta(days=-10), max_value=timedelta(days=10)),
+)
+def test_the_money_that_it_is_compared_with_has_its_score(worth, left):
+    said = words(stake=worth, worth=worth, now=DUE - left)
+    alike = Decimal(said.partition("like £")[2].partition(" due")[0].replace(",", ""))
+    here, there = score(worth, FLOOR, DUE), score(max(alike, Decimal("0.01")), Decimal("0.01"), DUE - left)
+    assert abs(here - there) < 0.2  # the amount is rounded to pennies

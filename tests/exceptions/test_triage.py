@@ -1,15 +1,19 @@
 """Whose a case is, and how long it may sleep."""
 
+from decimal import Decimal
+
 import pytest
+from django.utils import timezone
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role, Team
 from apps.exceptions import operations
+from apps.exceptions.lapses import wake_after_run, wake_lapsed
 from apps.exceptions.models import Case, State
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
-from tests.exceptions.facts import HOLDS, drop, put
+from tests.exceptions.facts import HOLDS, LOOSE, drop, put
 from tests.factories import EntityFactory, person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("test_types")]
@@ -74,3 +78,76 @@ def test_whose_it_is_ends_with_the_case_or_when_it_leaves(case, entity, marta, i
     sweep(HOLDS, Scope(entity=entity))
     case.refresh_from_db()
     assert (case.state, case.assigned_to) == (State.CLEARED, None)
+
+
+# -- sleeping ----------------------------------------------------------------------------------------------------------
+
+
+def woken(case: Case) -> str:
+    """Why it woke; nothing while it sleeps."""
+    case.refresh_from_db()
+    entry = AuditEntry.objects.about(case.audit_subject).filter(verb="case.woken").first()
+    assert (case.state == State.OPEN) == bool(entry)
+    return entry.reason if entry else ""
+
+
+def grow(entity, stake: str, currency: str = "GBP") -> None:
+    put(entity, stake=stake, currency=currency)
+    sweep(HOLDS, Scope(entity=entity))
+
+
+def test_a_case_sleeps_until_more_is_at_stake(case, entity, marta):
+    with pytest.raises(Refused, match=r"£100.00 is at stake already\. Choose a higher amount\.") as refusal:
+        operations.snooze(case=case, actor=marta, above=Decimal("100"), reason="Small")
+    assert refusal.value.field == "above"
+    operations.snooze(case=case, actor=marta, above=Decimal("150.00"), reason="Small")
+    wake_lapsed()
+    grow(entity, "150")
+    assert not woken(case)
+    grow(entity, "150.01")
+    assert woken(case) == "More than £150.00 is at stake now: £150.01."
+    assert case.snoozed_above is None
+
+
+def test_an_amount_in_another_currency_wakes_it_too(case, entity, marta):
+    operations.snooze(case=case, actor=marta, above=Decimal("150.00"), reason="Small")
+    grow(entity, "90", "EUR")
+    assert woken(case) == "It slept until more than £150.00 is at stake. The amount is in EUR now: €90.00."
+
+
+def test_a_case_sleeps_until_what_feeds_it_has_run(case, entity, marta):
+    put(entity, "beta")
+    sweep(HOLDS, Scope(entity=entity))
+    beta = Case.objects.get(subject="beta")
+    begun_before = timezone.now()
+    for each in (case, beta):
+        operations.snooze(case=each, actor=marta, next_run=True, reason="Amazon mends it")
+    drop(entity, "beta")
+    ran = {"entity": entity, "ran": "The feed “Orders” has run"}
+    assert wake_after_run(**ran, codes=[HOLDS], begun_at=begun_before) == 0
+    assert wake_after_run(**ran, codes=[LOOSE], begun_at=timezone.now()) == 0
+    assert wake_after_run(**ran | {"entity": EntityFactory()}, codes=[HOLDS], begun_at=timezone.now()) == 0
+    assert not woken(case)
+    assert wake_after_run(**ran, codes=[HOLDS, LOOSE], begun_at=timezone.now()) == 1
+    assert woken(case) == "The feed “Orders” has run, and the cause is still there."
+    beta.refresh_from_db()
+    assert beta.state == State.CLEARED
+
+
+def test_a_check_that_fails_wakes_nobody(case, entity, marta):
+    operations.snooze(case=case, actor=marta, next_run=True, reason="Amazon mends it")
+    put(entity, "unreadable")
+    assert wake_after_run(entity=entity, codes=[HOLDS], begun_at=timezone.now(), ran="It has run") == 0
+    assert not woken(case)
+
+
+@pytest.mark.parametrize("alarms", [{}, {"above": Decimal(900), "next_run": True}])
+def test_a_case_sleeps_for_one_thing(case, marta, alarms):
+    with pytest.raises(Refused, match="Say until when"):
+        operations.snooze(case=case, actor=marta, reason="Later", **alarms)
+
+
+def test_who_takes_a_sleeping_case_wakes_it(case, marta):
+    operations.snooze(case=case, actor=marta, above=Decimal(900), reason="Small")
+    claimed = operations.claim(case=case, actor=marta)
+    assert (claimed.state, claimed.snoozed_above) == (State.CLAIMED, None)

@@ -1,5 +1,6 @@
 """A pull stores page by page, loses and doubles nothing, and says what its failures mean."""
 
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 
@@ -12,8 +13,10 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
+from apps.exceptions.operations import snooze
 from apps.integrations import jobs, operations, runs
 from apps.integrations.contract import NotYet, PermanentError, TransientError
+from apps.integrations.feeds import FEEDS
 from apps.integrations.models import (
     Attempt,
     CallFault,
@@ -27,7 +30,7 @@ from apps.integrations.models import (
 )
 from apps.integrations.rules import MOST_TRIES
 from tests.factories import person
-from tests.integrations.things import Outside, evidence, revoked, things
+from tests.integrations.things import FEED, Outside, evidence, feed, revoked, things
 from tests.integrations.threads import in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -323,3 +326,16 @@ def test_a_killed_worker_is_replaced_at_the_last_page_that_was_stored(source, ou
     run.refresh_from_db()
     assert outside.asked == [0, 1, 1]
     assert (things(entity), counted(run)) == (ALL, (2, 3, 0, 0, 0))
+
+
+def test_a_run_wakes_what_slept_until_it(source, outside, entity, monkeypatch):
+    monkeypatch.setitem(FEEDS, FEED, replace(feed(), opens=("record.unreadable",)))
+    outside.pages[0]["b"] = None
+    runs.run_here(source)
+    case = Case.objects.get(type="record.unreadable")
+    snooze(case=case, actor=person(Role(case.team), entity), next_run=True, reason="Amazon mends it")
+    runs.run_here(source)
+    case.refresh_from_db()
+    assert case.state == "open"
+    entry = AuditEntry.objects.about(case.audit_subject).get(verb="case.woken")
+    assert entry.reason == f"The feed “Things” of {source.connection} has run, and the cause is still there."

@@ -170,6 +170,16 @@ def headline(case: Case) -> str:
 
 
 @register.filter
+def asleep(case: Case) -> SafeString:
+    """What a snoozed case waits for."""
+    if case.snoozed_above is not None:
+        return format_html("Sleeps until more than {} is at stake", money.words(case.snoozed_above, case.currency))
+    if case.snoozed_for_run:
+        return SafeString("Sleeps until the next run of its feed")
+    return format_html("Sleeps until {}", instant(case.snoozed_until))
+
+
+@register.filter
 def behind_it(case: Case) -> str:
     """418 lines, 37 orders; a dash where nothing is counted."""
     return counted(case.lines, case.kind.counts) if case.lines else "–"

@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 
 from apps.core.models import Membership, User
 from apps.core.permissions import Team, works_for
-from apps.exceptions.models import State
+from apps.exceptions.models import ALARMS, State
 from apps.exceptions.operations import CLAIM_LASTS, NOBODY_HAS_IT, NOBODYS
+from apps.exceptions.waking import AWAKE
 from apps.work.bulk.models import queue_key
 
 
@@ -52,7 +53,7 @@ CLAIMED = Bar(
 )
 TEAM = "CASE c.team {} END".format(" ".join(f"WHEN '{team.value}' THEN '{team.label}'" for team in Team))
 OF_MOVES = (NOT_ALLOWED, NOT_LIVE, CLAIMED)
-IN_PLACE = ("state", "team", "claimed_by_id", "assigned_to_id", "snoozed_until")
+IN_PLACE = ("state", "team", "claimed_by_id", "assigned_to_id", *ALARMS)
 
 
 class NothingAsked(forms.Form):
@@ -171,7 +172,7 @@ BULK_MOVES = {
                 "state": State.CLAIMED,
                 "claimed_by": actor,
                 "claimed_until": now + CLAIM_LASTS,
-                "snoozed_until": None,
+                **AWAKE,
             },
         ),
         BulkMove(
