@@ -6,9 +6,13 @@ import pytest
 from django.urls import reverse
 
 from apps.core.permissions import Role
+from apps.exceptions.models import Case
+from apps.exceptions.sweep import sweep
+from apps.exceptions.types import Scope
 from apps.orders.models import Order
 from apps.work.models import SignedCheck
 from tests.console.pages import Page
+from tests.factories import ListingFactory, OrderItemFactory
 from tests.work.test_rejected_orders import order
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,6 +50,18 @@ def test_orders_are_named_and_what_changed_meanwhile_is_shown_first(ours):
     answer = client.post(address(ours, "check_do", "sign"), {"digest": digest, "note": ""})
     assert answer.status_code == 409 and "nothing was saved" in answer.content.decode()
     assert not SignedCheck.objects.exists()
+
+
+def test_orders_stand_below_the_cause_that_they_share(ours):
+    listing = ListingFactory(connection=ours.connection, sku="BF-NEW")
+    for _ in range(2):
+        OrderItemFactory(order=order(ours.entity, route="held", holds=["sku"]), listing=listing)
+    sweep("sku.unmapped", Scope(entity=ours.entity))
+    address_of_case = reverse("case", args=[Case.objects.live().get(type="sku.unmapped").pk])
+    page = ours.client(Role.OPS).get(address(ours)).content.decode()
+    assert page.count("2 orders wait because we do not know the SKU BF-NEW") == 1
+    assert "2 here. Ecommerce has it: Ecommerce 1." in page and address_of_case not in page
+    assert address_of_case in ours.client(Role.VIEWER).get(address(ours)).content.decode()
 
 
 def test_a_viewer_reads_and_is_told_who_signs(ours):

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.core.permissions import Role
+from apps.exceptions.models import Case
 from apps.exceptions.sweep import sweep_entity
 from apps.integrations.models import Command
 from apps.orders.models import Buyer, OrderSettings
@@ -106,6 +107,17 @@ def test_a_held_order_shows_its_gaps_why_and_the_case_that_frees_it(client, plac
     assert page.heading == f"Order {order.order_id} is held: nobody says who ships it and a SKU has no item"
     for words in ("No order to ship", "No sale recorded", "Missing for", "No item yet", "“ROBOT”", "Received and held"):
         assert words in body, words
+
+
+def test_who_does_not_read_the_queue_of_what_holds_an_order_is_told_who_has_it(client, place):
+    person(Role.ECOMMERCE, place.entity, name="Tom Reed")
+    order = taken(place, record(1))
+    sweep_entity(place.entity)
+    case = reverse("case", args=[Case.objects.live().get(type="sku.unmapped").pk])
+    body = client.get(reverse("order", args=[order.pk])).content.decode()
+    assert "Ecommerce has it: Tom Reed." in body and case not in body
+    reader = signed_in(person(Role.VIEWER, place.entity))
+    assert case in reader.get(reverse("order", args=[order.pk])).content.decode()
 
 
 def test_a_released_order_shows_what_left_and_what_is_awaited(client, place, kofi):

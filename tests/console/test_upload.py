@@ -10,7 +10,7 @@ from apps.integrations.models import Connection, Job, JobState, StoredFile
 from apps.settlements.models import FileReading
 from tests.console.conftest import Company, signed_in
 from tests.console.pages import Page
-from tests.factories import EntityFactory, person
+from tests.factories import ConnectionFactory, EntityFactory, person
 from tests.settlements.files import File
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,6 +71,16 @@ def test_operations_see_the_work_but_not_its_money(ours: Company):
     words = ours.client(Role.OPS).get(reverse("job", args=[job.pk])).content.decode()
     assert "£" not in words
     assert "settlement.txt: done" in words
+
+
+def test_a_name_is_asked_for_where_no_connection_is_chosen(ours: Company):
+    client = ours.client(Role.FINANCE)
+    nameless = client.post(UPLOAD, SETTLEMENT | {"file": sent(File())})
+    assert nameless.status_code == 422 and "Choose a connection, or name a new one" in nameless.content.decode()
+    ConnectionFactory(entity=ours.entity, name="amazon.de")
+    form = client.get(UPLOAD).content.decode()
+    assert "Name of a new connection</label>" in form, "it is not called optional"
+    assert client.post(UPLOAD, SETTLEMENT | {"file": sent(File()), "connection": ours.connection.pk}).status_code == 302
 
 
 def test_several_companies_ask_whose_connection_it_is(ours: Company):
