@@ -58,6 +58,8 @@ INSTALLED_APPS = [
     "import_export",
     "csp",
     "axes",
+    "rest_framework",
+    "drf_spectacular",
     "apps.core",
     "apps.exceptions",
     "apps.integrations",
@@ -200,6 +202,13 @@ SENTRY_DSN = os.environ.get("SENTRY_DSN", "")
 
 # The work is rows with leases, so a message only says "look": it is acknowledged late and may come twice.
 REDIS_URL = URLS["REDIS_URL"]
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "opsconsole",
+    }
+}
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
@@ -222,5 +231,33 @@ CELERY_BEAT_SCHEDULE = {
         ("forget-sign-ins", "apps.core.tasks.forget_sign_ins", 86_400.0),
         ("purge-buyers", "apps.orders.tasks.purge_buyers", 86_400.0),
         ("purge-runs", "apps.integrations.tasks.purge_runs", 86_400.0),
+        ("forget-answers", "apps.api.tasks.forget_answers", 86_400.0),
     )
+}
+
+# REST, for programs: /api/v1/docs/ says how it is used.
+API_PER_MINUTE = {"read": 600, "write": 120}  # requests of one person with all their programs
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.api.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.api.authentication.Door"],
+    "DEFAULT_THROTTLE_CLASSES": ["apps.api.throttles.PerPerson"],
+    "DEFAULT_PARSER_CLASSES": ["apps.api.parsing.BoundedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "apps.api.paging.Keyset",
+    "DEFAULT_SCHEMA_CLASS": "apps.api.schema.Described",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "apps.api.errors.answer",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "opsconsole",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["apps.api.authentication.Door"],
+    "POSTPROCESSING_HOOKS": ["apps.api.schema.finished"],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }

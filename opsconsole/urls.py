@@ -1,9 +1,10 @@
-from django.urls import path
+from django.urls import include, path
 
 from apps.console import (
     accounts,
     alert_channels,
     alerts,
+    api_docs,
     approvals,
     assigning,
     audit,
@@ -151,4 +152,7 @@ urlpatterns = [
     path("alerts/channels/<int:pk>/test/", alert_channels.alert_test, name="alert_test"),
     path("alerts/measures/<int:entity>/", alert_channels.alert_measures, name="alert_measures"),
     path("audit/", audit.audit, name="audit"),
+    path("api/v1/docs/", api_docs.docs, name="api_docs"),
+    path("api/v1/docs/<slug:kind>/", api_docs.docs_of, name="api_docs_of"),
+    path("api/v1/", include("apps.api.urls")),
 ]

@@ -11,6 +11,7 @@ from opsconsole.settings import *  # noqa: F403
 BROKER_DATABASE = 1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 REDIS_URL = re.sub(r"(?<=[/=])\d+$", str(BROKER_DATABASE), real.REDIS_URL)
 CELERY_BROKER_URL = real.broker_url(REDIS_URL)
+CACHES = {"default": real.CACHES["default"] | {"LOCATION": REDIS_URL}}
 
 for database in DATABASES.values():  # noqa: F405
     database.setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"  # no test outlives its server

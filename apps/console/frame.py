@@ -67,7 +67,7 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
     groups.append(("Catalogue", held))
     if user.may_anywhere(READ_ORDERS):
         groups.append(("Orders", [Place("Orders", reverse("orders"))]))
-    system = [Place("Audit", reverse("audit"))]
+    system = [Place("Audit", reverse("audit")), Place("API", reverse("api_docs"))]
     if user.may_anywhere(READ_ALERTS):
         silent = companies.within(faulty_channels(user)).count()
         system.insert(0, Place("Alerts", reverse("alerts"), silent or None, alert=True))

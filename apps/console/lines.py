@@ -14,7 +14,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
-from apps.console.settlements import version_that_counts
 from apps.core.permissions import READ_MONEY
 from apps.integrations.files import open_raw
 from apps.ledger.models import Account
@@ -27,6 +26,7 @@ from apps.settlements.models import (
     Settlement,
     SettlementLine,
     SettlementVersion,
+    version_that_counts,
 )
 from apps.settlements.raw import raw_line
 

@@ -14,7 +14,7 @@ from apps.core.models import User
 from apps.core.permissions import READ_MONEY, TAKE_FILES
 from apps.ledger.models import Journal, JournalLine
 from apps.settlements.leg_changes import LEGS
-from apps.settlements.models import FileReading, Settlement, SettlementJournal, SettlementVersion
+from apps.settlements.models import FileReading, Settlement, SettlementJournal, SettlementVersion, version_that_counts
 
 State = SettlementVersion.State
 REFUSED_SHOWN = 20
@@ -121,11 +121,6 @@ def rows_of(settlements: list[Settlement]) -> list[Row]:
         )
         for settlement in settlements
     ]
-
-
-def version_that_counts(versions: list[SettlementVersion]) -> SettlementVersion:
-    """The taken one; else the newest."""
-    return next((version for version in versions if version.state == State.TAKEN), versions[-1])
 
 
 def _last_stage(journals: list[Journal]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from apps.imports.dry_run import Say, dry_run, judge_again
 from apps.imports.importable import SHEETS, Importable, sheet_of
 from apps.imports.models import Import, ImportRow, Mode, Outcome
 from apps.imports.reading import LARGEST
-from apps.integrations.files import keep, readable
+from apps.integrations.files import Kept, keep, readable
 from apps.integrations.jobs import ENDED, enqueue
 from apps.integrations.models import JobState
 
@@ -34,26 +34,33 @@ WHERE imports_importrow.of_id = %s AND imports_importrow.number = written.number
 def take_file(
     *, entity: Entity, sheet: str, mode: str, name: str, chunks: Iterable[bytes], actor: User
 ) -> Import:
-    """Keep the file as it came, and have it checked in the background. Call it outside a transaction.
-
-    Refused where the very same file was saved for this company and sheet before.
-    """
+    """Keep the file as it came, and have it checked in the background. Call it outside a transaction."""
     check_may(actor, SHEETS[sheet].permission, entity)
-    kept = keep(_bounded(chunks))
-    with transaction.atomic():
-        _refuse_taken(entity, sheet, kept.sha256)
-        row = Import.objects.create(
-            entity=entity,
-            sheet=sheet,
-            mode=Mode(mode),
-            name=readable(name),
-            sha256=kept.sha256,
-            size=kept.size,
-            path=kept.path,
-            made_by=actor,
-        )
-        row.job = enqueue(kind=CHECK, entity=entity, args={"import": row.pk}, actor=actor)
-        row.save(update_fields=["job"])
+    return take_kept(entity=entity, sheet=sheet, mode=mode, name=name, kept=keep_sheet(chunks), actor=actor)
+
+
+def keep_sheet(chunks: Iterable[bytes]) -> Kept:
+    """The bytes of a spreadsheet in the storage, outside a transaction. Refused where they are none or too many."""
+    return keep(_bounded(chunks))
+
+
+@transaction.atomic
+def take_kept(*, entity: Entity, sheet: str, mode: str, name: str, kept: Kept, actor: User) -> Import:
+    """Have a kept file checked in the background. Refused where the very same one was saved for this company and sheet."""
+    check_may(actor, SHEETS[sheet].permission, entity)
+    _refuse_taken(entity, sheet, kept.sha256)
+    row = Import.objects.create(
+        entity=entity,
+        sheet=sheet,
+        mode=Mode(mode),
+        name=readable(name),
+        sha256=kept.sha256,
+        size=kept.size,
+        path=kept.path,
+        made_by=actor,
+    )
+    row.job = enqueue(kind=CHECK, entity=entity, args={"import": row.pk}, actor=actor)
+    row.save(update_fields=["job"])
     return row
 
 

@@ -91,6 +91,11 @@ class SettlementVersion(models.Model):
         return self.sum - self.total
 
 
+def version_that_counts(versions: list[SettlementVersion]) -> SettlementVersion:
+    """Of a settlement's versions in their order the taken one; else the newest."""
+    return next((version for version in versions if version.state == SettlementVersion.State.TAKEN), versions[-1])
+
+
 READ_FILE = "settlements.read-file"  # the job kind that writes a FileReading
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.template.loader import render_to_string
 from prometheus_client import Histogram
 
+from apps.api import errors
 from apps.core import tracing
 
 HEADER = "X-Request-ID"
@@ -45,6 +46,8 @@ class Requests:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500. Asks the database nothing: it may be what is away."""
+    if request.path.startswith(errors.PREFIX):
+        return errors.server_error(request)
     return HttpResponseServerError(render_to_string("500.html", tracing.ids()))
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.test import Client
-from django.urls import get_resolver, reverse
+from django.urls import URLPattern, get_resolver, reverse
 
 from apps.core.permissions import Role
 from apps.integrations.models import Job, StoredFile
@@ -48,6 +48,7 @@ READ = {
     "people": {ADMIN},
     "my_account": EVERYBODY,
     "stock": EVERYBODY,
+    "api_docs": EVERYBODY,
 }
 QUEUES = {
     "finance": MONEY,
@@ -94,7 +95,9 @@ OF_ONE = {
     "limits": EVERYBODY,
     "approval": MONEY,
     "person": {ADMIN},
+    "api_docs_of": EVERYBODY,
 }
+NOBODYS = ("import_empty", "api_docs_of")  # an empty sheet, and what is the same for everybody
 HIDDEN = ("alert", "alert_channel", "case", "approval")  # who does not read these is told that there is none
 WRITTEN = {
     "approval_do",
@@ -130,6 +133,7 @@ def address_of(name: str, company: Company) -> str:
     if name in ("approve", "export"):
         return f"{reverse(name)}?journal={Journal.objects.filter(entity=company.entity).first().pk}"
     args = {
+        "api_docs_of": lambda: ["cases"],
         "case": lambda: [company.fee_case.pk],
         "saved_view": lambda: ["finance", company.saved_view.pk],
         "alert": lambda: [company.alert.pk],
@@ -170,7 +174,8 @@ def address_of(name: str, company: Company) -> str:
 
 def test_every_address_has_a_row_here():
     here = OPEN | READ.keys() | {"queue"} | OF_ONE.keys() | WRITTEN
-    assert {pattern.name for pattern in get_resolver().url_patterns} == here
+    screens = [pattern for pattern in get_resolver().url_patterns if isinstance(pattern, URLPattern)]
+    assert {pattern.name for pattern in screens} == here  # programs' addresses are in tests/api/test_walk.py
 
 
 @pytest.mark.parametrize("role", Role)
@@ -190,7 +195,7 @@ def test_who_gets_in(role: Role, ours: Company, theirs: Company):
             assert page.heading, address
             assert len(page.ids) == len(set(page.ids)), address
             assert "Brackenfold 2" not in response.content.decode(), address
-    for name in (name for name in OF_ONE if name != "import_empty"):  # an empty sheet is nobody's
+    for name in (name for name in OF_ONE if name not in NOBODYS):
         response = client.get(address_of(name, theirs))
         allowed = (404,) if role in OF_ONE[name] else (403, 404)
         assert response.status_code in allowed, (name, role)

@@ -1,0 +1,112 @@
+"""schemathesis against the live server with each role's token: no 5xx, no answer outside the schema. The seed is fixed."""
+
+import logging
+from collections import Counter
+from typing import Any
+
+import schemathesis
+from django.db import connection
+from schemathesis import engine
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events
+
+from apps.core.models import AuditEntry
+from apps.core.permissions import Role
+from apps.settlements.models import FeeRule, FeeSignature
+from tests.api.conftest import Program
+from tests.console.conftest import Company
+
+SEED = 20261121
+EXAMPLES = 3
+MET = 12  # answers of a role that reads little, so that a fuzz of refusals alone is not taken for one
+BUSINESS = "422"  # a refusal in words: the schema cannot know what the world allows
+
+
+def test_no_answer_is_outside_the_schema(ours: Company, live_server, settings, monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)  # the server's threads outlive their requests
+    settings.API_PER_MINUTE = {"read": 10**6, "write": 10**6}
+    logging.getLogger("django.request").setLevel(logging.ERROR)  # each of thousands of refusals is a warning
+    failures, ids = [], real_ids(ours)
+    for role in Role:
+        program = Program(ours.people[role])
+        document = program.get("schema/").json()
+        lead_to(document, ids)
+        answers, found = run(schemathesis.openapi.from_dict(document, config=config(live_server.url, program.token)))
+        failures += [f"{role.label}: {each}" for each in found]
+        assert answers[200] >= MET, (role, answers)
+    assert not failures, f"{len(failures)} failures:\n" + "\n\n".join(failures[:8])
+
+
+def run(schema: Any) -> tuple[Counter, list[str]]:
+    """How many answers of each status, and what failed."""
+    answers, failures = Counter(), []
+    for event in engine.from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            failures.append(str(event.info if isinstance(event, events.NonFatalError) else event.exception))
+        if isinstance(event, events.ScenarioFinished):
+            said = [each.response for each in event.recorder.interactions.values() if each.response is not None]
+            answers.update(response.status_code for response in said)
+            failures += told(event)
+    return answers, failures
+
+
+def config(url: str, token: str) -> SchemathesisConfig:
+    accepted = ["2xx", "401", "403", "404", "409", "429", BUSINESS]
+    return SchemathesisConfig.from_dict(
+        {
+            "seed": SEED,
+            "base-url": url,
+            "workers": 1,
+            "cache": {"enabled": False},
+            "headers": {"Authorization": f"Bearer {token}"},
+            "continue-on-failure": True,
+            "generation": {"max-examples": EXAMPLES, "no-shrink": True, "database": "none"},
+            "phases": {"stateful": {"enabled": False}, "coverage": {"enabled": False}},
+            "checks": {"positive_data_acceptance": {"expected-statuses": accepted}},
+        }
+    )
+
+
+def real_ids(company: Company) -> dict[str, Any]:
+    """A record of the company for each kind."""
+    return {
+        "entities": company.entity.pk,
+        "cases": company.fee_case.pk,
+        "settlements": company.settlement.settlement_id,
+        "batches": company.batch.pk,
+        "journals": company.version.journals.first().journal_id,
+        "orders": company.order.pk,
+        "listings": company.listing.pk,
+        "fee-signatures": FeeSignature.objects.filter(entity=company.entity).first().pk,
+        "fee-rules": FeeRule.objects.filter(entity=company.entity).first().pk,
+        "imports": company.imported.pk,
+        "sources": company.run.source_id,
+        "runs": company.run.pk,
+        "audit": AuditEntry.objects.filter(entity=company.entity).first().pk,
+    }
+
+
+def lead_to(document: dict[str, Any], ids: dict[str, Any]) -> None:
+    """Each path leads to a record that is there."""
+    names = {"cases": "map-fee", "listings": "map"}
+    for path, operations in document["paths"].items():
+        kind = path.removeprefix("/api/v1/").split("/")[0]
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path":
+                    known = names[kind] if parameter["name"] == "name" else ids[kind]
+                    parameter["schema"] = {"type": parameter["schema"]["type"], "enum": [known]}
+                    parameter["example"] = known
+
+
+def told(event: events.ScenarioFinished) -> list[str]:
+    """Each failed check with the request and the answer."""
+    found = []
+    for case_id, checks in event.recorder.checks.items():
+        for check in checks:
+            if check.failure_info is not None:
+                said = event.recorder.interactions[case_id]
+                answer = said.response and f"{said.response.status_code} {said.response.content[:400]!r}"
+                asked = f"{said.request.method} {said.request.uri} {said.request.body!r:.300}"
+                found.append(f"{check.name}: {check.failure_info.failure}\n{asked}\n{answer}")
+    return found
