@@ -103,7 +103,8 @@ def _fields(document: dict, schema: dict[str, Any]) -> list[Field]:
 
 def _field(document: dict, name: str, schema: dict[str, Any], needed: bool, says: str) -> Field:
     of = _resolved(document, schema)
-    kind = of.get("format") or of.get("type", "object")
+    kind = of.get("type", "object")
+    kind = kind if kind == "integer" else of.get("format", kind)
     if "enum" in of:
         kind = "one of " + ", ".join(str(each) for each in of["enum"] if each not in ("", None))
     return Field(name=name, kind=kind, needed=needed, says=says)

@@ -508,6 +508,8 @@ def screens(newcomer: Login) -> list[Screen]:
             ("my-account", priya, at("/account/")),
             ("my-account-token", priya, _token_made),
             ("audit", priya, _audit_entry_open),
+            ("api", priya, at("/api/v1/docs/")),
+            ("api-cases", priya, at("/api/v1/docs/cases/")),
             ("not-found", priya, at("/settlements/nowhere/")),
             ("not-allowed", tom, at("/settlements/")),
         )
