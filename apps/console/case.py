@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
+from apps.console import words
 from apps.console.came_back import came_back
 from apps.console.case_moves import MOVES, Move, form_for, offered
 from apps.console.deeds import ask
@@ -29,12 +30,7 @@ from apps.exceptions.types import Action, Plan
 from apps.exceptions.weighing import NeedsSecondPerson
 from apps.settlements.replay import CHANGES
 from apps.work.proposals import waiting_for
-
-DIAGNOSIS_SAYS = {
-    "structural": "Retrying cannot help. A person must act.",
-    "transient": "It may end by itself.",
-    "unknown": "We do not know, and say so.",
-}
+from apps.work.runbooks import addition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +127,7 @@ def _show(
         "kind": case.kind,
         "team": Team(case.team),
         "headline": case.kind.headline(case),
-        "diagnosis_says": DIAGNOSIS_SAYS[case.diagnosis],
+        "diagnosis_says": words.DIAGNOSES[case.diagnosis],
         "back": came_back(case),
         "doubts": doubts_about(case),
         "score": score_words(case),
@@ -144,6 +140,7 @@ def _show(
         "works": works,
         "moves": offered(case, request.user, failed) if works and case.is_live else [],
         "failed": failed,
+        "addition": addition(case.kind, case.entity),
         "timeline": timeline(case),
         "waits": waiting_for("case", case.pk) if case.is_live else None,
         "neighbours": _neighbours(case),

@@ -183,6 +183,8 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "channel.changed": _moved("changed what it is told, or where."),
     "channel.tested": _moved("sent a test."),
     "alerts.measures-set": _moved("changed the measures."),
+    "runbook.written": _moved("wrote what the company adds."),
+    "runbook.taken-out": _moved("took out what the company added."),
     "journal.approved": _moved("approved it."),
     "journal.withdrawn": _moved("took the approval back."),
     "journal.returned": _moved("It went back to draft."),

@@ -1,5 +1,7 @@
-"""How the console says dates, spans of time and sums (mock of the visual language, section 6). Pure."""
+"""How the console says dates, spans of time and sums (mock of the visual language, section 6), and what people
+wrote. Pure."""
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +12,27 @@ from apps.core.words import counted as counted
 from apps.core.words import listed as listed
 
 SOON = timedelta(hours=48)
+DIAGNOSES = {
+    "structural": "Retrying cannot help. A person must act.",
+    "transient": "It may end by itself.",
+    "unknown": "We do not know, and say so.",
+}
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+LINK = re.compile(r"https://[^\s<>\"]*[^\s<>\".,;:!?)]")
+
+
+def paragraphs(text: str) -> list[list[tuple[str, bool]]]:
+    """What people wrote: an empty line ends a paragraph, and each is pieces (words, whether they are an https address)."""
+    found = []
+    for part in re.split(r"\n\s*\n", text.strip()):
+        pieces, at = [], 0
+        for link in LINK.finditer(part):
+            pieces += [(part[at : link.start()], False), (link[0], True)]
+            at = link.end()
+        found.append([piece for piece in (*pieces, (part[at:], False)) if piece[0]])
+    return found
 
 
 def day(on: date, today: date) -> str:

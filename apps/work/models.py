@@ -186,3 +186,23 @@ class SavedView(models.Model):
     @property
     def audit_subject(self) -> str:
         return f"view:{self.pk}"
+
+
+class RunbookAddition(models.Model):
+    """What a company's team adds to the runbook of a kind of exception. Each version stays; the newest one holds, and an empty
+    one takes the text out. The database refuses UPDATE and DELETE of it.
+    """
+
+    entity = models.ForeignKey(Entity, models.PROTECT, related_name="runbook_additions")
+    type = models.CharField(max_length=60)
+    version = models.PositiveIntegerField()
+    text = models.TextField(blank=True)
+    written_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    written_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["entity", "type", "version"], name="one_addition_per_version"),
+            models.CheckConstraint(condition=models.Q(version__gte=1), name="addition_version_from_one"),
+        ]

@@ -17,7 +17,7 @@ from apps.core.permissions import Team
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
 from apps.exceptions.sweep import sweep
-from apps.exceptions.types import Scope
+from apps.exceptions.types import REGISTRY, Scope
 from apps.integrations import jobs
 from apps.integrations.files import store
 from apps.integrations.models import Attempt, Connection, Job, JobState, StoredFile
@@ -25,6 +25,7 @@ from apps.ledger.models import Account, TaxClass
 from apps.settlements.charts import apply_chart
 from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
+from apps.work.runbooks import addition, write
 from opsconsole.demo import alerts, amazon
 from opsconsole.demo.books import keep_books
 from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, MARTA, PEOPLE, PRIYA, Company, Person
@@ -137,6 +138,11 @@ def _work(entity: Entity, *, priya: User, marta: User) -> None:
     if case := _untouched(entity, "Brand Campaign"):
         until = timezone.now() + timedelta(days=3)
         operations.snooze(case=case, actor=priya, until=until, reason="Amazon's invoice for the campaign comes first.")
+    fees = REGISTRY["settlement.fee-unmapped"]
+    if addition(fees, entity) is None:
+        text = "Amazon's list of fees with our accounts is in the finance folder: https://files.brackenfold.example/fees\n\n"
+        text += "Advertising is approved by Tom before it gets an account. Storage is Marta's."
+        write(kind=fees, entity=entity, text=text, after=0, actor=priya)
     if case := _untouched(entity, "LowInventoryLevelFee"):
         reason = "Which SKUs ran low, and is that over? Then finance gives it an account."
         operations.hand_over(case=case, actor=priya, team=Team.ECOMMERCE, reason=reason)

@@ -14,6 +14,7 @@ from apps.core.operations import set_second_person
 from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case
 from apps.exceptions.operations import find_action, plan
+from apps.exceptions.types import REGISTRY
 from apps.imports.models import Import
 from apps.integrations.models import Connection, Job, Source, SyncRun
 from apps.integrations.runs import pull
@@ -27,9 +28,10 @@ from apps.settlements.models import FileReading, Settlement, SettlementVersion
 from apps.work.alerts.channels import add_channel, send_test
 from apps.work.alerts.models import Alert
 from apps.work.filters import CaseFilter
-from apps.work.models import Proposal, SavedView, SignedCheck
+from apps.work.models import Proposal, RunbookAddition, SavedView, SignedCheck
 from apps.work.proposals import propose
 from apps.work.routines import ROUTINES, sign
+from apps.work.runbooks import write
 from apps.work.saved_views import save, share
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of
@@ -67,6 +69,14 @@ class Company:
     @property
     def fee_case(self) -> Case:
         return Case.objects.get(entity=self.entity, type="settlement.fee-unmapped")
+
+    @property
+    def runbook(self) -> RunbookAddition:
+        """What finance adds to the runbook of unknown fees, at the latest now."""
+        if found := RunbookAddition.objects.filter(entity=self.entity).first():
+            return found
+        kind, actor = REGISTRY["settlement.fee-unmapped"], self.people[Role.FINANCE]
+        return write(kind=kind, entity=self.entity, text=f"Ask {actor.name}.", after=0, actor=actor)
 
     @property
     def saved_view(self) -> SavedView:

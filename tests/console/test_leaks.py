@@ -52,6 +52,10 @@ POSTED = {  # what only takes a form -> the page of the thing, and the deed's na
 BESIDE = {  # whose address is not below the page of the thing -> where and what is sent
     "assign_ticked": lambda theirs: (reverse("assign_ticked", args=["finance"]), {"case": theirs.fee_case.pk}),
     "save_view": lambda theirs: (reverse("save_view", args=["finance"]), {"name": "x", "company": theirs.entity.pk}),
+    "runbook_write": lambda theirs: (
+        reverse("runbook_write", args=["settlement.fee-unmapped", theirs.entity.pk]),
+        {"text": "x", "after": 0},
+    ),
     "replay": lambda theirs: (reverse("replay", args=["rule", _id_of("rule", theirs), "change"]), {}),
 }
 OWN = {"end_session", "revoke_token"}  # nobody's but one's own: test_people

@@ -46,6 +46,7 @@ READ = {
     "alerts": EVERYBODY,
     "alert_channels": EVERYBODY,
     "people": {ADMIN},
+    "runbooks": EVERYBODY,
     "my_account": EVERYBODY,
     "stock": EVERYBODY,
     "api_docs": EVERYBODY,
@@ -58,6 +59,7 @@ QUEUES = {
 }
 OF_ONE = {
     "case": MONEY,
+    "runbook": EVERYBODY,
     "saved_view": MONEY,
     "alert": MONEY,
     "alert_channel": MONEY,
@@ -97,7 +99,7 @@ OF_ONE = {
     "person": {ADMIN},
     "api_docs_of": EVERYBODY,
 }
-NOBODYS = ("import_empty", "api_docs_of")  # an empty sheet, and what is the same for everybody
+NOBODYS = ("import_empty", "api_docs_of", "runbook")  # an empty sheet, and what is the same for everybody
 HIDDEN = ("alert", "alert_channel", "case", "approval")  # who does not read these is told that there is none
 WRITTEN = {
     "approval_do",
@@ -117,6 +119,7 @@ WRITTEN = {
     "revoke_token",
     "replay",
     "rule_do",
+    "runbook_write",
     "run_do",
     "save_view",
     "saved_view_do",
@@ -135,6 +138,7 @@ def address_of(name: str, company: Company) -> str:
     args = {
         "api_docs_of": lambda: ["cases"],
         "case": lambda: [company.fee_case.pk],
+        "runbook": lambda: [company.runbook.type],
         "saved_view": lambda: ["finance", company.saved_view.pk],
         "alert": lambda: [company.alert.pk],
         "alert_channel": lambda: [company.alert.channel_id],

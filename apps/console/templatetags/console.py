@@ -78,6 +78,9 @@ def sums_and(amounts: Any) -> str:
     return words.sums([(currency, Decimal(amount)) for currency, amount in pairs], " and ")
 
 
+register.filter("paragraphs", words.paragraphs)
+
+
 @register.filter
 def day(at: date | datetime) -> str:
     return words.day(_local(at), timezone.localdate())

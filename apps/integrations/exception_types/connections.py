@@ -181,7 +181,7 @@ UNAVAILABLE = register(
             impact="These feeds are late. The next scheduled run tries again.",
             steps=(
                 "See whether others fail too: the evidence counts them.",
-                "Look at Amazon's status page for the Selling Partner API.",
+                "Look at Amazon's own page on the state of its seller systems.",
                 "Check the connection. If it answers, fetch again. The case clears when a run ends well.",
             ),
             prevention="None: it is on the other side.",

@@ -131,7 +131,7 @@ FEED_STALE = register(
                 "Fetch again, and look at the run: does it end, and does it say that the source has told us everything?",
                 "If it ends in an error, read the error: it says whether waiting helps.",
                 "If it works and brings nothing, look at the source's own screens: is there anything new?",
-                "If no run begins at all, look whether the clock (beat) and a worker for the queue sync are up.",
+                "If no run begins at all, ask an admin: the part of this program that starts runs may be down.",
             ),
             prevention="Give a feed a schedule well below the time after which it counts as quiet.",
             escalate="Ask an admin when runs work, the source's screens show data, and none of it arrives.",

@@ -126,11 +126,11 @@ JOB_STUCK = register(
             impact="The work is not done, and whatever needs it waits too: a file that is not read has no journals.",
             steps=(
                 "Look at the attempts: did they end on one machine, and after about the same time?",
-                "Read that machine's log at those times. A worker killed for its memory leaves a line of the kernel's.",
+                "Have an admin read that machine's log at those times: a worker that ran out of memory leaves a line there.",
                 "Mend what killed it, or make room, and run the job again.",
                 "If the work is no longer wanted, stop it and say why.",
             ),
-            prevention="Give the workers the memory that the largest file needs, and stop them with SIGTERM.",
+            prevention="Give the machine the memory that the largest file needs, and let work end before it is stopped.",
             escalate="Ask an admin when a second run ends the same way: then it is a fault of ours. Send the log.",
         ),
     )
