@@ -11,6 +11,7 @@ from sentry_sdk.types import Event, Hint
 
 from apps.core import tracing
 from opsconsole.operate.logs import without_rows
+from opsconsole.operate.requests import told
 
 OFF = {"mode": "off"}
 NOTHING = {
@@ -41,9 +42,10 @@ def reduced(event: Event, hint: Hint) -> Event:
     event.pop("extra", None)  # what libraries hang on a log record: Django's has the whole address
     event.pop("breadcrumbs", None)
     if request := event.pop("request", None):
+        url = urlsplit(request.get("url", ""))
         event["request"] = {
             "method": request.get("method"),
-            "url": urlsplit(request.get("url", ""))._replace(query="", fragment="").geturl(),
+            "url": url._replace(path=told(url.path), query="", fragment="").geturl(),
         }
     for error in event.get("exception", {}).get("values", []):
         error["value"] = without_rows(error.get("value") or "")

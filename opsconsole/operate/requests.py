@@ -15,7 +15,7 @@ from apps.core import tracing
 
 HEADER = "X-Request-ID"
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}")
-SECRET = {"set_password"}  # whoever knows such an address can be the person
+SECRET = "/login/link/"  # whoever knows what follows can be the person
 LATENCY = Histogram(
     "opsconsole_http_seconds",
     "Time until the answer began, by the view's name and the class of the status",
@@ -39,7 +39,7 @@ class Requests:
             view = request.resolver_match.view_name if request.resolver_match else "none"
             LATENCY.labels(view, f"{response.status_code // 100}xx").observe(taken)
             facts = {"method": request.method, "view": view, "status": response.status_code, "ms": round(taken * 1000)}
-            log.info("%s %s", request.method, _told(request, view), extra=facts)
+            log.info("%s %s", request.method, told(request.path), extra=facts)
         response[HEADER] = request_id
         return response
 
@@ -51,9 +51,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return HttpResponseServerError(render_to_string("500.html", tracing.ids()))
 
 
-def _told(request: HttpRequest, view: str) -> str:
-    """The address, but its pattern where the address itself is a secret."""
-    return f"/{request.resolver_match.route}" if view in SECRET else request.path
+def told(path: str) -> str:
+    """The address, but only its beginning where the rest is a secret, also of one that is no address yet: without its last
+    slash, or not by HTTPS.
+    """
+    return f"{SECRET}…" if path.startswith(SECRET) else path
 
 
 def _given(request: HttpRequest) -> str:

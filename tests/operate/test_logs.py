@@ -50,6 +50,16 @@ def test_a_request_is_a_line_with_its_id_and_without_what_was_searched(json_line
     }  # fmt: skip
 
 
+@pytest.mark.django_db
+def test_a_link_to_set_a_password_is_not_in_the_log_however_it_is_asked_for(json_lines, settings):
+    Client().get("/login/link/Mg/s3cret-1/")
+    Client().get("/login/link/Mg/s3cret-1")  # is sent to the address with its slash
+    settings.SECURE_SSL_REDIRECT = True
+    Client().get("/login/link/Mg/s3cret-1/")  # is sent to HTTPS
+    lines = [line for line in json_lines() if line["logger"] == "opsconsole.operate.requests"]
+    assert len(lines) == 3 and not [line for line in lines if "s3cret" in json.dumps(line)]
+
+
 @pytest.mark.parametrize("ill_formed", ["", "short", "x" * 65, "two words 123", 'quote"quote"', "line\\nline"])
 def test_an_ill_formed_id_is_not_taken(ill_formed):
     made = Client().get("/no-such-place/", HTTP_X_REQUEST_ID=ill_formed)["X-Request-ID"]
