@@ -12,7 +12,7 @@ from aiosmtpd.controller import Controller
 from cryptography.fernet import Fernet
 from django.utils import timezone
 
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, User
 from apps.core.permissions import Team
 from apps.exceptions.models import Case
 from apps.integrations import jobs
@@ -105,6 +105,16 @@ def test_a_mail_arrives_with_the_link_and_stands_on_the_cases_timeline(channel, 
     assert (alert.state, alert.answer) == ("sent", "The mail server took it.")
     entry = AuditEntry.objects.about(case.audit_subject).get(verb="case.alerted")
     assert entry.after["to"] == "Finance"
+
+
+def test_whoever_left_since_gets_no_mail(channel, opened, mailbox, marta):
+    opened(assigned_to=marta)
+    Channel.objects.update(watched_from=NOON)
+    decide(channel.pk, NOON + HOUR)
+    User.objects.filter(pk=marta.pk).update(is_active=False)
+    alert = sent(channel)
+    assert (alert.person, mailbox.mails) == (marta, [])
+    assert (alert.state, alert.reason) == ("failed", "Marta Lis does not work for Finance any more.")
 
 
 def test_a_refused_recipient_fails_for_good_and_the_channel_says_so(channel, opened, mailbox):

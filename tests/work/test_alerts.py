@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import AuditEntry
+from apps.core.models import AuditEntry, User
 from apps.core.permissions import Role, Team
 from apps.exceptions.models import Case
 from apps.work.alerts.candidates import severity_in_sql
@@ -108,6 +108,17 @@ def test_an_assigned_case_tells_its_person_once_and_not_the_team(channel, opened
         decide(each.pk, NOON + 30 * HOUR)
     alert = Alert.objects.get()
     assert (alert.person, alert.channel) == (marta, channel)
+
+
+@pytest.mark.parametrize("leave", ["off", "role"])
+def test_a_case_of_somebody_who_left_the_team_tells_the_team(leave, channel, opened, marta):
+    opened(assigned_to=marta)
+    if leave == "off":
+        User.objects.filter(pk=marta.pk).update(is_active=False)
+    else:
+        marta.memberships.update(role=Role.VIEWER)
+    decide(channel.pk, NOON + HOUR)
+    assert channel.alerts.get().person is None
 
 
 def test_a_snoozed_case_is_silent(channel, opened):

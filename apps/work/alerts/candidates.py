@@ -1,5 +1,6 @@
 """The live cases that a channel may have to be told of now: one question to the database, then the pure rules."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import Case as Choice
@@ -7,7 +8,9 @@ from django.db.models import CharField, Exists, F, IntegerField, OuterRef, Q, Su
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from apps.core.models import AuditEntry
+from apps.core.permissions import Team
 from apps.exceptions.models import Case, State
+from apps.exceptions.operations import people_of
 from apps.work.alerts.models import AlertCase, Channel
 from apps.work.alerts.rules import Kind, Mark, Occasion, Policy, Seen, Severity, Watch, occasion
 
@@ -39,12 +42,13 @@ def watch_of(channel: Channel) -> Watch:
 
 
 def occasions(channel: Channel, policy: Policy, now: datetime) -> list[Occasion]:
-    """What is to be told through the channel now. Four queries, however many cases there are."""
+    """What is to be told through the channel now. Five queries, however many cases there are."""
     watch = watch_of(channel)
     rows = list(_candidates(channel, watch, policy, now).select_related("claimed_by"))
     told = _told(channel, rows)
     let_go = _let_go(rows) if watch.escalates else {}
-    seen = (_seen(row, told.get(row.pk, frozenset()), let_go.get(row.pk), now) for row in rows)
+    able = set(people_of(Team(channel.team), [channel.entity_id]).values_list("pk", flat=True))
+    seen = (_seen(row, told.get(row.pk, frozenset()), let_go.get(row.pk), able, now) for row in rows)
     return [found for one in seen if (found := occasion(one, watch, policy, now))]
 
 
@@ -94,7 +98,8 @@ def _let_go(rows: list[Case]) -> dict[int, AuditEntry]:
     return {int(entry.subject.removeprefix("case:")): entry for entry in newest}
 
 
-def _seen(row: Case, told: frozenset[Mark], let_go: AuditEntry | None, now: datetime) -> Seen:
+def _seen(row: Case, told: frozenset[Mark], let_go: AuditEntry | None, able: Collection[int], now: datetime) -> Seen:
+    """`able` are the ids of the team's people: whoever left it is told nothing, and the case is as nobody's."""
     held = row.state == State.CLAIMED and row.claimed_until > now
     return Seen(
         id=row.pk,
@@ -105,6 +110,6 @@ def _seen(row: Case, told: frozenset[Mark], let_go: AuditEntry | None, now: date
         unheld_since=let_go.at if let_go else row.opened_at,
         lapsed=bool(let_go) and let_go.verb == "case.woken" and let_go.before.get("state") == State.CLAIMED,
         holder=row.claimed_by.name if held else "",
-        person=row.assigned_to_id,
+        person=row.assigned_to_id if row.assigned_to_id in able else None,
         told=told,
     )

@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry
+from apps.core.permissions import Team
 from apps.exceptions.models import Case, State
+from apps.exceptions.operations import people_of
 from apps.integrations import jobs
 from apps.integrations.leases import Progress
 from apps.integrations.models import Job
@@ -117,6 +119,9 @@ def _post(alert: Alert) -> str:
 def _mail(alert: Alert) -> str:
     if not settings.MAIL_SENT:
         raise Never("No mail server is set, so no mail leaves. An admin of the installation sets EMAIL_URL.")
+    team = Team(alert.channel.team)
+    if alert.person and not people_of(team, [alert.channel.entity_id]).filter(pk=alert.person_id).exists():
+        raise Never(f"{alert.person} does not work for {team.label} any more.")
     to = alert.person.email if alert.person else alert.channel.address
     context = {"alert": alert, "lines": [(words, path and _link(path)) for words, path in alert.body]}
     mail = EmailMultiAlternatives(
