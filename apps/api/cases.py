@@ -191,8 +191,10 @@ class Cases(Acting, Resource):
     def snooze(self, request: Request, pk: str) -> Response:
         """Put the case aside for a reason, until an instant, an amount or the next run. It stays live, and clears if its cause
         goes away."""
-        if self.sent(SnoozeIn)["next_run"] and not feeding(self.get_object().type):
-            raise Refused("No feed tells of this kind of exception. Say a time or an amount.", field="next_run")
+        case = self.get_object()
+        if self.sent(SnoozeIn)["next_run"] and not feeding(case.type, case.entity_id):
+            words = f"No feed that runs at {case.entity} tells of this kind of exception. Say a time or an amount."
+            raise Refused(words, field="next_run")
         return self._moved(SnoozeIn, operations.snooze)
 
     @move(Nothing)

@@ -23,7 +23,7 @@ class NothingAsked(forms.Form):
 
 
 class SnoozeForm(forms.Form):
-    """Until a time, an amount, or the next run of what feeds the case's type, where something does."""
+    """Until a time, an amount, or the next run of what feeds the case's type, where something does in its company."""
 
     TIME, AMOUNT, RUN = "time", "amount", "run"
 
@@ -41,7 +41,7 @@ class SnoozeForm(forms.Form):
         tomorrow = timezone.localtime() + timedelta(days=1)
         self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
         self.fields["above"].label = f"Amount in {case.currency}"
-        feeds = [f"“{feed.title}”" for feed in feeding(case.type)]
+        feeds = [f"“{feed.title}”" for feed in feeding(case.type, case.entity_id)]
         self.fields["wakes"].initial = self.TIME
         self.fields["wakes"].choices = [
             (self.TIME, "a time"),

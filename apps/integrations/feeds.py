@@ -70,9 +70,10 @@ def register_feed(feed: Feed) -> Feed:
     return feed
 
 
-def feeding(code: str) -> list[Feed]:
-    """The feeds that cases of this type come of, by title."""
-    return sorted((feed for feed in FEEDS.values() if code in feed.opens), key=lambda feed: feed.title)
+def feeding(code: str, entity_id: int) -> list[Feed]:
+    """The feeds that cases of this type come of and that run in the company, by title."""
+    running = Source.objects.filter(connection__entity=entity_id, paused=False).values_list("feed", flat=True).distinct()
+    return sorted((FEEDS[name] for name in running if name in FEEDS and code in FEEDS[name].opens), key=lambda feed: feed.title)
 
 
 def title_of(source: Source) -> str:

@@ -17,13 +17,14 @@ from apps.core.money import MINUS
 from apps.core.permissions import Role, Team
 from apps.exceptions import operations
 from apps.exceptions.models import Case
+from apps.integrations.models import Source
 from apps.work.models import SavedView
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
-from tests.factories import CaseFactory, EntityFactory, person
+from tests.factories import CaseFactory, ConnectionFactory, EntityFactory, person
 
 pytestmark = pytest.mark.django_db
-QUEUE = "/queue/finance/"
+QUEUE, HOUR = "/queue/finance/", timedelta(hours=1)
 
 
 @pytest.fixture
@@ -126,6 +127,7 @@ def snooze(client: Client, case: Case, **asked):
 
 def test_a_case_sleeps_until_an_amount_or_a_run(client, entity):
     case = a_case(entity, stake=10)
+    source = Source.objects.create(connection=ConnectionFactory(entity=entity), feed="amazon.settlements", every=HOUR)
     page = said(client.get(f"/cases/{case.pk}/"))
     assert "more than an amount is at stake" in page and "“Amazon settlements” has run once more" in page
     assert "Say which amount." in said(snooze(client, case, wakes="amount"))
@@ -136,12 +138,17 @@ def test_a_case_sleeps_until_an_amount_or_a_run(client, entity):
     assert shown(client, "?view=snoozed") == {case.pk} and shown(client) == set()
     told = said(snooze(client, case, wakes="run"))
     assert "Sleeps until the next run of its feed" in told
+    Source.objects.filter(pk=source.pk).update(paused=True)
+    assert "has run once more" not in said(client.get(f"/cases/{case.pk}/")), "it would sleep for ever"
 
 
-def test_what_nothing_feeds_sleeps_until_a_time_or_an_amount():
-    asked = {"wakes": "run", "reason": "Later"}
-    assert SnoozeForm(asked, case=CaseFactory.build(type="settlement.missing", entity=None)).is_valid()
-    assert "wakes" in SnoozeForm(asked, case=CaseFactory.build(type="erp.period-closed", entity=None)).errors
+def test_what_nothing_feeds_sleeps_until_a_time_or_an_amount(entity):
+    def may_wait_for_a_run(code: str) -> bool:
+        return SnoozeForm({"wakes": "run", "reason": "Later"}, case=CaseFactory.build(type=code, entity=entity)).is_valid()
+
+    assert not may_wait_for_a_run("settlement.missing"), "no connection brings settlements"
+    Source.objects.create(connection=ConnectionFactory(entity=entity), feed="amazon.settlements", every=HOUR)
+    assert may_wait_for_a_run("settlement.missing") and not may_wait_for_a_run("erp.period-closed")
 
 
 # -- coming back -------------------------------------------------------------------------------------------------------
