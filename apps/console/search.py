@@ -14,7 +14,7 @@ from apps.exceptions.models import Case
 from apps.ledger.models import Journal
 from apps.orders.models import Order
 from apps.settlements.models import Settlement
-from apps.work.filters import worded_as
+from apps.work.filters import LONGEST, worded_as
 
 SHOWN = 20  # of each kind
 SHORTEST = 3  # letters from which a beginning is looked for
@@ -30,7 +30,7 @@ class Hit:
 @door()
 def search(request: HttpRequest) -> HttpResponse:
     """?q= the id, or its beginning. A single exact hit is opened at once."""
-    asked = request.GET.get("q", "").strip()
+    asked = request.GET.get("q", "").strip()[:LONGEST]
     groups = {name: hits for name, hits in _found(request, asked) if hits} if asked else {}
     hits = [hit for found in groups.values() for hit in found]
     exact = [hit for hit in hits if hit.label.casefold() == asked.casefold()]
@@ -54,7 +54,7 @@ def _found(request: HttpRequest, asked: str) -> list[tuple[str, list[Hit]]]:
     journals = mine(Journal.objects.filter(entity__in=user.entities_where(READ_MONEY))).filter(_begins("key", asked))
     visible = mine(Case.objects.visible_to(user))
     named = list(visible.filter(pk=int(asked))) if _number(asked) else []
-    worded = _few(visible.live().filter(worded_as(asked)).by_rank()) if len(asked) >= SHORTEST else []
+    worded = _few(visible.live().filter(worded_as(asked)).by_rank()) if _has_a_word(asked) else []
     cases = {case.pk: case for case in [*named, *worded]}.values()
     return [
         ("Cases", [Hit(str(case.pk), case.kind.headline(case), reverse("case", args=[case.pk])) for case in cases]),
@@ -69,6 +69,10 @@ def _found(request: HttpRequest, asked: str) -> list[tuple[str, list[Hit]]]:
 def _begins(name: str, asked: str) -> Q:
     """Ids of one or two letters begin too much."""
     return Q(**{f"{name}__istartswith": asked}) if len(asked) >= SHORTEST else Q(**{f"{name}__iexact": asked})
+
+
+def _has_a_word(asked: str) -> bool:
+    return len(asked) >= SHORTEST and any(letter.isalnum() for letter in asked)
 
 
 def _is(name: str, asked: str) -> Q:

@@ -26,7 +26,8 @@ VIEWS = {  # name -> label, states
 DUES = {"overdue": "overdue", "today": "due by tonight", "week": "due within 7 days"}
 LONGEST = 200  # letters of a search
 DIGITS = 12  # of an amount, or a person's id
-BETWEEN_WORDS = re.compile(rf"[\s{re.escape(string.punctuation)}]+")
+MARKS = string.punctuation + "–—‘’“”·…£€"  # as where the words of a case are made: exceptions_case_words
+BETWEEN_WORDS = re.compile(rf"[\s{re.escape(MARKS)}]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +120,12 @@ class CaseFilter:
             and self.diagnosis in ("", tally.diagnosis)
         )
 
-    def words(self) -> str:
-        """All open, “Fee has no account”, structural, at least 500 at stake, due by tonight, came back."""
-        holder = self.holder and User.objects.filter(pk=self.holder).values_list("name", flat=True).first()
+    def words(self, reader: User | None = None) -> str:
+        """All open, “Fee has no account”, structural, at least 500 at stake, due by tonight, came back.
+
+        A holder is named to the people of their companies alone.
+        """
+        holder = self.holder and (self._holder_named_to(reader) or "one person")
         said = [
             VIEWS[self.view][0],
             self.team and f"of {Team(self.team).label}",
@@ -134,6 +138,10 @@ class CaseFilter:
             self.came_back and "came back",
         ]
         return ", ".join(part for part in said if part)
+
+    def _holder_named_to(self, reader: User | None) -> str | None:
+        shared = User.objects.filter(pk=self.holder, memberships__entity__in=reader.teams_seen_in() if reader else [])
+        return shared.values_list("name", flat=True).first()
 
 
 def _amount(text: str) -> Decimal | None:

@@ -26,7 +26,7 @@ def save(*, actor: User, asked: CaseFilter, name: str) -> SavedView:
     view = SavedView(owner=actor, team=team, name=_named(name), asks=asked.params())
     with _one_per_name(view):
         view.save(force_insert=True)
-    _record(view, actor, "view.saved", after={"name": view.name, "shows": asked.words()})
+    _record(view, actor, "view.saved", after={"name": view.name, "shows": asked.words(actor)})
     return view
 
 
@@ -59,7 +59,7 @@ def share(*, view: SavedView, actor: User, entity: Entity) -> SavedView:
 @transaction.atomic
 def remove(*, view: SavedView, actor: User) -> None:
     view = _locked(view, actor)
-    _record(view, actor, "view.removed", before={"name": view.name, "shows": CaseFilter.of(view.asks).words()})
+    _record(view, actor, "view.removed", before={"name": view.name, "shows": CaseFilter.of(view.asks).words(actor)})
     view.delete()
 
 

@@ -42,6 +42,10 @@ def test_what_a_role_does_not_read_or_another_company_has_is_not_found(ours: Com
     assert Page(find(ours, Role.ECOMMERCE, str(ours.fee_case.pk))).heading.startswith("Nothing has the id")
 
 
+def test_marks_alone_find_no_case(ours: Company):
+    assert Page(find(ours, Role.FINANCE, "–-–")).heading.startswith("Nothing has the id")
+
+
 @pytest.mark.parametrize("odd", ["", "%", "a" * 300, "١٢٣", "' OR 1=1", "9" * 40])
 def test_whatever_is_asked_is_answered(ours: Company, odd):
     assert find(ours, Role.ADMIN, odd).status_code in (200, 404)

@@ -102,9 +102,16 @@ def test_a_count_stops_where_nobody_reads_on(entity, marta):
 
 def test_a_filter_is_told_in_words(entity, marta):
     asked = {"team": "finance", "view": "nobody", "holder": str(marta.pk), "q": "oak  tray", "least": "1500", "due": "today"}
-    assert CaseFilter.of(asked).words() == (
+    assert CaseFilter.of(asked).words(marta) == (
         "Nobody has it, of Finance, with Marta Lis, with the words “oak tray”, at least 1,500 at stake, due by tonight"
     )
+
+
+def test_a_stranger_is_not_named(entity, marta):
+    stranger = person(Role.FINANCE, EntityFactory(), name="Kofi Mensah")
+    asked = CaseFilter(holder=stranger.pk)
+    assert asked.words(marta) == "All open, with one person" == asked.words()
+    assert asked.words(stranger) == "All open, with Kofi Mensah"
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -123,6 +130,9 @@ def test_a_filter_is_told_in_words(entity, marta):
         ("renewal pears", False),
         ("O'Brien", True),
         ("gebühr", True),
+        ("oak – tray", False),
+        ("storage – renewal", True),
+        ("£4.20", True),
         ("-4.20", True),
         ("2E10RED", True),
         ("ledger", True),

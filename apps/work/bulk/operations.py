@@ -45,7 +45,7 @@ def freeze(
     action asks for, NotAllowed where the person works on none of them.
     """
     if filter is not None:
-        cases, kept, chosen = filter.cases(user, entity_ids), filter.params(), filter.words()
+        cases, kept, chosen = filter.cases(user, entity_ids), filter.params(), filter.words(user)
     else:
         cases, kept, chosen = _named(user, entity_ids, case_ids or ()), {}, "Ticked in the list"
     bulk = Bulk(made_by=user, action=action, filter=kept, chosen=chosen, queues=[])
