@@ -16,6 +16,7 @@ from apps.console.denials import TOO_MANY
 from apps.console.middleware import UNPROCESSABLE
 from apps.console.screens import COMPANY, UNSENT, door
 from apps.core.lockouts import locked_until
+from apps.core.models import User
 from apps.core.visits import client_ip
 
 
@@ -25,7 +26,9 @@ class SignInForm(AuthenticationForm):
         "inactive": "This account was switched off. An admin of your company can switch it on.",
     }
     username = forms.EmailField(
-        label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+        label="E-mail",
+        max_length=User._meta.get_field("email").max_length,  # a longer one is nobody's, and too long to be counted
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
     )
 
 

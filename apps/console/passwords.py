@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from apps.console.middleware import UNPROCESSABLE
 from apps.core.models import User
-from apps.core.passwords import RULES, set_password
+from apps.core.passwords import RULES, handed_over, set_password
 from apps.integrations.letters import send_link
 
 
@@ -40,6 +40,7 @@ class SetPassword(PasswordResetConfirmView):
     template_name = "set_password.html"
     form_class = NewPasswordForm
     success_url = reverse_lazy("login")
+    token_generator = handed_over
 
     def get_user(self, uidb64: str) -> User | None:
         user = super().get_user(uidb64)

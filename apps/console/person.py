@@ -15,6 +15,7 @@ from apps.console.screens import Companies, door, render_screen
 from apps.console.timeline import happening
 from apps.core import lockouts
 from apps.core.models import AuditEntry, Entity, User
+from apps.core.people import check_account
 from apps.core.permissions import KEEP_PEOPLE, Role
 from apps.work.people_deeds import DEEDS, OFF, ON, ROLES, SIGN_OUT, TOKENS, InCompany
 
@@ -33,8 +34,10 @@ def person_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     found = _seen_by(request, pk)
     if name == "link":
         return hand_over(request, found)
-    member = _member(request, found)
-    attempted = attempt(named(DEEDS, name), member, request)
+    deed, member = named(DEEDS, name), _member(request, found)
+    if deed != ROLES:
+        check_account(found, request.user)  # already the form names what is only for who keeps the account
+    attempted = attempt(deed, member, request)
     if attempted.done:
         return redirect("person", pk=pk) if _visible(request).filter(pk=pk).exists() else redirect("people")
     return _show(request, found, attempted, member, status=attempted.status)

@@ -27,6 +27,10 @@ class UserManager(BaseUserManager["User"]):
         user.save()
         return user
 
+    def get_by_natural_key(self, email: str) -> "User":
+        """Who signs in with this e-mail, however it is capitalised."""
+        return self.alias(lowered=Lower("email")).get(lowered=email.lower())
+
     def kept_by(self, admin: "User") -> models.QuerySet["User"]:
         """Whose whole account is this admin's to keep: who has roles only in companies where the actor is admin.
 

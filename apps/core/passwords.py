@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.auth.tokens import default_token_generator
+from django.contrib.auth.tokens import PasswordResetTokenGenerator, default_token_generator
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -17,6 +17,25 @@ from apps.core.models import AuditEntry, SignIn, User
 from apps.core.permissions import KEEP_PEOPLE
 
 RULES = "At least 12 characters; not one of the common passwords; not like your name or e-mail. A few words in a row are easy."
+
+
+class _HandedOver(PasswordResetTokenGenerator):
+    """Of links that an admin has seen. Void as well once the person belongs to other companies than then: whoever was
+    admin of all of them may not be of the new one, and must not be the person there.
+    """
+
+    key_salt = "apps.core.passwords.handed-over"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        companies = sorted(set(user.memberships.values_list("entity_id", flat=True)))
+        return f"{super()._make_hash_value(user, timestamp)}{companies}"
+
+    def check_token(self, user: User | None, token: str | None) -> bool:
+        """Those that were mailed to the person alone hold too."""
+        return super().check_token(user, token) or default_token_generator.check_token(user, token)
+
+
+handed_over = _HandedOver()
 
 
 @transaction.atomic
@@ -36,9 +55,9 @@ def set_password(*, user: User, password: str, keep: SignIn | None = None) -> No
     )
 
 
-def link_parts(user: User) -> dict[str, str]:
+def link_parts(user: User, made_by: PasswordResetTokenGenerator = default_token_generator) -> dict[str, str]:
     """What an address needs to let this person set a password; stored nowhere. Void once they do, or have signed in."""
-    return {"uidb64": urlsafe_base64_encode(force_bytes(user.pk)), "token": default_token_generator.make_token(user)}
+    return {"uidb64": urlsafe_base64_encode(force_bytes(user.pk)), "token": made_by.make_token(user)}
 
 
 def give_link(*, person: User, actor: User) -> dict[str, str]:
@@ -54,7 +73,7 @@ def give_link(*, person: User, actor: User) -> dict[str, str]:
         subject=f"person:{person.pk}",
         after={"ends": link_ends().isoformat(timespec="minutes")},
     )
-    return link_parts(person)
+    return link_parts(person, handed_over)
 
 
 def link_ends() -> datetime:

@@ -9,10 +9,11 @@ from aiosmtpd.controller import Controller
 from axes.models import AccessAttempt
 from django.core import mail
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from django.utils import timezone
 
-from apps.core.models import AuditEntry, SignIn, User
-from apps.core.passwords import link_parts
+from apps.core.models import AuditEntry, Membership, SignIn, User
+from apps.core.passwords import give_link, link_parts
 from apps.core.permissions import Role
 from apps.core.visits import client_ip, device
 from apps.integrations import jobs
@@ -144,6 +145,32 @@ def test_a_link_is_over_when_its_time_is_or_its_person_is_switched_off(marta, se
     assert Page(Client().get("/login/link/x/y/", follow=True)).heading == "This link is over"
 
 
+def test_a_link_that_an_admin_has_seen_is_over_once_its_person_belongs_to_another_company_too(marta):
+    company = EntityFactory()
+    Membership.objects.create(user=marta, entity=company, role=Role.FINANCE)
+    Membership.objects.exclude(entity=company).filter(user=marta).delete()
+    given, mailed = give_link(person=marta, actor=person(Role.ADMIN, company)), link_parts(marta)
+
+    def heading(parts) -> str:
+        return Page(Client().get(reverse("set_password", kwargs=parts), follow=True)).heading
+
+    assert heading(given) == "Marta Lis, set your password"
+    Membership.objects.create(user=marta, entity=EntityFactory(), role=Role.FINANCE)
+    assert heading(given) == "This link is over", "the admin is not to be Marta there"
+    assert heading(mailed) == "Marta Lis, set your password", "nobody but Marta has seen it"
+
+
+def test_an_e_mail_is_the_same_in_any_capitals(marta):
+    answer = Client().post("/login/", {"username": marta.email.upper(), "password": GOOD})
+    assert answer.status_code == 302
+
+
+def test_an_e_mail_longer_than_anybody_s_is_answered_in_words():
+    long = f"{'a' * 240}@{'b' * 50}.example"
+    answer = Client().post("/login/", {"username": long, "password": GOOD})
+    assert answer.status_code == 422 and "at most 254 characters" in text(answer)
+
+
 def test_whoever_is_signed_in_may_use_their_own_link(marta):
     client = signed_in(marta)
     parts = link_parts(marta)
@@ -260,4 +287,4 @@ def test_the_log_does_not_hold_a_link(marta, caplog):
     parts = link_parts(marta)
     with caplog.at_level("INFO", logger="opsconsole"):
         Client().get(f"/login/link/{parts['uidb64']}/{parts['token']}/")
-    assert "/login/link/<uidb64>/<token>/" in caplog.text and parts["token"] not in caplog.text
+    assert "/login/link/…" in caplog.text and parts["token"] not in caplog.text
