@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "import": imports.measure,
     "apply": imports.measure,
     "bulk": bulk.measure,
+    "bulk-queue": bulk.measure,
 }
 
 

@@ -10,6 +10,7 @@ import django
 django.setup()
 
 from django.db import connection, transaction  # noqa: E402
+from django.test import Client  # noqa: E402
 
 from apps.core.models import Entity, User  # noqa: E402
 from apps.integrations.jobs import run_here  # noqa: E402
@@ -63,16 +64,23 @@ def plain(company: str) -> dict[str, float]:
     return {"seconds": seconds, "done": changed}
 
 
-def bulk(company: str) -> dict[str, float]:
+def bulk(company: str, to: str) -> dict[str, float]:
     """Seconds of each part: the freezing in the web worker, the dry run and the doing in the background."""
-    entity, ada, ben = Entity.objects.get(name=company), _person("Ada", company), _person("Ben", company)
-    asked = {"user": ada, "action": "assign", "data": {"to": ben.pk}, "entity_ids": [entity.pk]}
+    entity, ada = Entity.objects.get(name=company), _person("Ada", company)
+    asked = {"user": ada, "action": "assign", "data": {"to": _person(to, company).pk}, "entity_ids": [entity.pk]}
     freezing, frozen = _timed(lambda: freeze(**asked, filter=CaseFilter.of({"team": "finance"})))
     checking, _ = _timed(lambda: run_here(frozen.job))
     frozen.refresh_from_db()
     doing, _ = _timed(lambda: run_here(confirm(bulk=frozen, user=ada, digest=frozen.digest).job))
     frozen.refresh_from_db()
     return {"freezing": freezing, "checking": checking, "doing": doing, "done": frozen.done, "state": frozen.state}
+
+
+def session(company: str) -> dict[str, str]:
+    """The cookie of Ada, signed in."""
+    client = Client(headers={"host": "localhost"})
+    client.force_login(_person("Ada", company))
+    return {"cookie": client.cookies["sessionid"].value}
 
 
 def _person(name: str, company: str) -> User:
@@ -87,5 +95,5 @@ def _timed(work: Callable[[], object]) -> tuple[float, object]:
 
 for question in sys.stdin:
     asked = json.loads(question)
-    answer = {"prepare": prepare, "plain": plain, "bulk": bulk}[asked.pop("do")](**asked)
+    answer = {"prepare": prepare, "plain": plain, "bulk": bulk, "session": session}[asked.pop("do")](**asked)
     print(json.dumps(answer), flush=True)

@@ -45,7 +45,14 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
     waiting = Proposal.objects.for_second(user).filter(entity__in=companies.ids).count()
     groups = [
         ("", [Place("Today", reverse("home")), Place("Approvals", reverse("approvals"), waiting or None, alert=True)]),
-        ("Exceptions", [*_queues(user, companies.ids), Place("Runbooks", reverse("runbooks"))]),
+        (
+            "Exceptions",
+            [
+                *_queues(user, companies.ids),
+                Place("Bulk actions", reverse("bulks")),
+                Place("Runbooks", reverse("runbooks")),
+            ],
+        ),
     ]
     if user.may_anywhere(READ_MONEY):
         groups.append(

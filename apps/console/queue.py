@@ -16,7 +16,8 @@ from apps.core.models import User
 from apps.core.permissions import Team, works_for
 from apps.exceptions.models import Case, Diagnosis, Tally
 from apps.exceptions.operations import people_of
-from apps.exceptions.types import REGISTRY
+from apps.exceptions.types import REGISTRY, Action
+from apps.work.bulk.moves import BULK_MOVES
 from apps.work.counts import MOST, counts
 from apps.work.filters import DUES, VIEWS, CaseFilter
 from apps.work.saved_views import may_change, saved_for
@@ -86,11 +87,18 @@ def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", st
         "cases": shown,
         "next": cursor_of(shown[-1]) if len(cases) > PAGE else "",
         "works": bool(works),
+        "bulk_moves": BULK_MOVES.values(),
+        "bulk_actions": [each for each in _actions(asked) if request.user.may_anywhere(each.permission)],
         "several": request.companies.several,
         "refused": refused,
         "watched": [kind.title for kind in REGISTRY.values() if kind.team == team],
     }
     return render_screen(request, "queue.html", context, partial="cases", status=status)
+
+
+def _actions(asked: CaseFilter) -> Sequence[Action]:
+    """Those of the one type that is asked for."""
+    return REGISTRY[asked.type].actions if asked.type else ()
 
 
 def address_of(asked: CaseFilter) -> str:

@@ -333,6 +333,19 @@ def _audit_entry_open(page: Page) -> None:
     page.locator("td summary").first.click()
 
 
+def _in_bulk(choice: str) -> Callable[[Page], object]:
+    """All that the finance queue shows, as far as the form or the dry run."""
+
+    def begin(page: Page) -> None:
+        page.goto("/queue/finance/")
+        page.get_by_label("Or with").select_option("all")
+        page.locator("select[name=action]").select_option(choice)
+        page.get_by_role("button", name="See which fit").click()
+        page.locator("[data-primary]").or_(page.get_by_role("heading", name="are being checked")).first.wait_for()
+
+    return begin
+
+
 def _menu_and_keys_open(page: Page) -> None:
     page.goto("/queue/finance/")
     page.keyboard.press("?")
@@ -375,6 +388,10 @@ def screens(newcomer: Login) -> list[Screen]:
             ("queue-filtered-away", priya, at("/queue/finance/?diagnosis=transient")),
             ("queue-ecommerce", tom, at("/queue/ecommerce/")),
             ("queue-operations", kofi, at("/queue/ops/")),
+            ("bulk-asks", priya, _in_bulk("snooze")),
+            ("bulk", priya, _in_bulk("claim")),
+            ("bulks", priya, at("/bulk/")),
+            ("bulks-empty", newcomer, at("/bulk/")),
             ("menu-and-keys", priya, _menu_and_keys_open),
             ("case-fee", priya, case_of("settlement.fee-unmapped")),
             ("case-fee-fault", priya, _case_with_a_fault),

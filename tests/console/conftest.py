@@ -27,6 +27,8 @@ from apps.settlements.exports import export
 from apps.settlements.models import FileReading, Settlement, SettlementVersion
 from apps.work.alerts.channels import add_channel, send_test
 from apps.work.alerts.models import Alert
+from apps.work.bulk.models import Bulk
+from apps.work.bulk.operations import freeze
 from apps.work.filters import CaseFilter
 from apps.work.models import Proposal, RunbookAddition, SavedView, SignedCheck
 from apps.work.proposals import propose
@@ -163,6 +165,14 @@ class Company:
         }  # fmt: skip
         _, planned = plan(case=case, action=find_action(case, "map-fee"), actor=actor, data=data)
         return propose(kind="case", record=case, name="map-fee", actor=actor, data=data, digest=planned.digest)
+
+    @property
+    def bulk(self) -> Bulk:
+        """Finance's, of its one fee case, not checked yet, at the latest now."""
+        if found := Bulk.objects.filter(queues=[f"{self.entity.pk}:finance"]).first():
+            return found
+        asked = {"action": "claim", "data": {}, "entity_ids": [self.entity.pk], "case_ids": [self.fee_case.pk]}
+        return freeze(user=self.people[Role.FINANCE], **asked)
 
     @property
     def run(self) -> SyncRun:

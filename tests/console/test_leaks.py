@@ -34,6 +34,7 @@ POSTED = {  # what only takes a form -> the page of the thing, and the deed's na
     "approval_do": ("approval", "decline"),
     "account_do": ("account", "close"),
     "act": ("case", "do/map-fee"),
+    "bulk_do": ("bulk", "confirm"),
     "case_move": ("case", "claim"),
     "check_do": ("check", "sign"),
     "connection_check": ("connection", "check"),
@@ -51,6 +52,7 @@ POSTED = {  # what only takes a form -> the page of the thing, and the deed's na
 }
 BESIDE = {  # whose address is not below the page of the thing -> where and what is sent
     "assign_ticked": lambda theirs: (reverse("assign_ticked", args=["finance"]), {"case": theirs.fee_case.pk}),
+    "bulk_new": lambda theirs: (reverse("bulk_new", args=["finance"]), {"action": "claim", "case": theirs.fee_case.pk}),
     "save_view": lambda theirs: (reverse("save_view", args=["finance"]), {"name": "x", "company": theirs.entity.pk}),
     "runbook_write": lambda theirs: (
         reverse("runbook_write", args=["settlement.fee-unmapped", theirs.entity.pk]),

@@ -31,6 +31,7 @@ from apps.settlements.models import (
     SettlementLine,
 )
 from apps.work.alerts.models import Alert, AlertCase, Channel
+from apps.work.bulk.models import Bulk, BulkMember
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
 from tests.factories import (
@@ -245,7 +246,25 @@ def an_alert(place: Connection) -> Alert:
     return alert
 
 
+def a_bulk(place: Connection) -> None:
+    """Finance's, with one case."""
+    bulk = Bulk.objects.create(
+        made_by=person(Role.FINANCE, place.entity), action="claim", chosen="Ticked", state="ready", digest="0",
+        queues=[f"{place.entity_id}:finance"],
+    )
+    BulkMember.objects.create(bulk=bulk, case=a_case(place))
+
+
+def a_member(place: Connection) -> None:
+    """One more case of the company's one bulk."""
+    if not Bulk.objects.exists():
+        a_bulk(place)
+    case = a_case(place)
+    BulkMember.objects.create(bulk=Bulk.objects.get(), case=case, verdict="skipped", code="changed", why="It changed.")
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
+    "bulk actions": ("/bulk/?show=all", a_bulk),
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
     "home, settlements": ("/", a_settlement),
@@ -295,6 +314,20 @@ def test_ticked_journals_cost_no_query_each(name: str, make: Callable, client: C
     with CaptureQueriesContext(database) as fifty:
         assert client.get(reverse(name), {"journal": journals}).status_code == 200
     assert len(fifty) == len(one)
+
+
+def test_a_bulk_asks_as_often_for_50_cases_as_for_one(client: Client, place: Connection):
+    a_member(place)
+    address = f"/bulk/{Bulk.objects.get().pk}/?show=skipped"
+    asked = []
+    for count in (1, 49):
+        with CaptureQueriesContext(database) as captured:
+            page = client.get(address).content.decode()
+        asked.append(len(captured))
+        for _ in range(count):
+            a_member(place)
+    assert "It changed." in page
+    assert asked[0] == asked[1]
 
 
 def test_a_batch_asks_as_often_for_50_journals_as_for_one(client: Client, place: Connection):

@@ -45,6 +45,7 @@ READ = {
     "audit": EVERYBODY,
     "alerts": EVERYBODY,
     "alert_channels": EVERYBODY,
+    "bulks": EVERYBODY,
     "people": {ADMIN},
     "runbooks": EVERYBODY,
     "my_account": EVERYBODY,
@@ -58,6 +59,8 @@ QUEUES = {
     "admin": {ADMIN, VIEWER},
 }
 OF_ONE = {
+    "bulk": MONEY,
+    "bulk_results": MONEY,
     "case": MONEY,
     "runbook": EVERYBODY,
     "saved_view": MONEY,
@@ -100,13 +103,15 @@ OF_ONE = {
     "api_docs_of": EVERYBODY,
 }
 NOBODYS = ("import_empty", "api_docs_of", "runbook")  # an empty sheet, and what is the same for everybody
-HIDDEN = ("alert", "alert_channel", "case", "approval")  # who does not read these is told that there is none
+HIDDEN = ("bulk", "bulk_results", "alert", "alert_channel", "case", "approval")  # are not there for whom they are not
 WRITTEN = {
     "approval_do",
     "account_do",
     "alert_test",
     "act",
     "assign_ticked",
+    "bulk_do",
+    "bulk_new",
     "case_move",
     "check_do",
     "connection_check",
@@ -139,6 +144,8 @@ def address_of(name: str, company: Company) -> str:
         "api_docs_of": lambda: ["cases"],
         "case": lambda: [company.fee_case.pk],
         "runbook": lambda: [company.runbook.type],
+        "bulk": lambda: [company.bulk.pk],
+        "bulk_results": lambda: [company.bulk.pk],
         "saved_view": lambda: ["finance", company.saved_view.pk],
         "alert": lambda: [company.alert.pk],
         "alert_channel": lambda: [company.alert.channel_id],

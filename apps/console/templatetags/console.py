@@ -28,6 +28,8 @@ MARKS = {
     "superseded": "wait",
     "waiting": "wait",
     "running": "work",
+    "checking": "work",
+    "ready": "wait",
     "done": "ok",
     "failed": "bad",
     "stuck": "late",

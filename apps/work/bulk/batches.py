@@ -7,8 +7,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.core.errors import Refused
 from apps.core.models import User
-from apps.exceptions.operations import InvalidForm, plain
+from apps.exceptions.operations import plain
 from apps.exceptions.sweep import hold as hold_causes
 from apps.integrations.jobs import hold
 from apps.integrations.models import Job
@@ -73,7 +74,7 @@ def _asked(bulk: Bulk) -> tuple[BulkMove, User, dict[str, Any]]:
     move, actor = BULK_MOVES[bulk.action], User.objects.get(pk=bulk.made_by_id)
     form = move.form(bulk.data, entity_ids=bulk.entity_ids)
     if not form.is_valid():
-        raise InvalidForm(form)
+        raise Refused(" ".join(fault for faults in form.errors.values() for fault in faults))
     return move, actor, form.cleaned_data
 
 

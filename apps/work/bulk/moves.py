@@ -5,11 +5,12 @@ The single verbs are apps.exceptions.operations. A test holds that both refuse t
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from apps.core.models import Membership, User
 from apps.core.permissions import Team, works_for
@@ -53,6 +54,7 @@ CLAIMED = Bar(
 )
 TEAM = "CASE c.team {} END".format(" ".join(f"WHEN '{team.value}' THEN '{team.label}'" for team in Team))
 OF_MOVES = (NOT_ALLOWED, NOT_LIVE, CLAIMED)
+WAKES_AT = 9  # o'clock, where a person names no other time
 IN_PLACE = ("state", "team", "claimed_by_id", "assigned_to_id", *ALARMS)
 
 
@@ -78,6 +80,16 @@ class Snooze(NothingAsked):
     )
     reason = forms.CharField(label="Reason, for the audit trail", max_length=400)
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        tomorrow = timezone.localtime() + timedelta(days=1)
+        self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
+
+    def clean_until(self) -> datetime:
+        if self.cleaned_data["until"] <= timezone.now():
+            raise forms.ValidationError("Choose a time that is still to come.")
+        return self.cleaned_data["until"]
+
 
 class HandOver(NothingAsked):
     team = forms.ChoiceField(label="To", choices=Team.choices)
@@ -94,7 +106,7 @@ class Note(NothingAsked):
 
 @dataclass(frozen=True, kw_only=True)
 class BulkMove:
-    """`label` is the button, `does` completes "… 412 cases", `did` "412 …".
+    """`label` is the button, `does` completes "… 412 exceptions", `did` "412 …".
 
     `verb` is the audit entry's. `changes(actor, cleaned, now)`: the columns of a case and what they become; `writes` are
     others, as SQL, of which the audit says nothing. `watches` are columns of c that are as they were at the dry run, or the
@@ -114,6 +126,10 @@ class BulkMove:
     watches: Collection[str] = IN_PLACE
     reason: str = ""
     values: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda cleaned: {}
+
+    @property
+    def asks(self) -> bool:
+        return bool(self.form.base_fields)
 
 
 def queues_worked_by(user: User) -> list[str]:

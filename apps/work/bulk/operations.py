@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -137,7 +138,10 @@ def _freeze(bulk: Bulk, cases: CaseQuerySet, data: Mapping[str, Any]) -> Bulk:
 
 
 def _insert(bulk: Bulk, cases: CaseQuerySet) -> int:
-    query, values = cases.values_list("pk").query.sql_with_params()
+    try:
+        query, values = cases.values_list("pk").query.sql_with_params()
+    except EmptyResultSet:  # nothing can match, as where a person reads no queue
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(statements.FREEZE.format(chosen=query), [bulk.pk, *values])
         return cursor.rowcount
