@@ -148,7 +148,7 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the page says until whe
 AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "apps.core.lockouts.username"
-AXES_CLIENT_IP_CALLABLE = "apps.core.visits.client_ip"
+AXES_CLIENT_IP_CALLABLE = "apps.core.lockouts.address"
 AXES_LOCKOUT_CALLABLE = "apps.console.login.locked_out"
 AXES_DISABLE_ACCESS_LOG = True  # apps.core.sign_ins keeps its own
 AXES_ENABLE_ADMIN = False
@@ -164,7 +164,9 @@ MAIL_SENT = bool(EMAIL_URL)
 vars().update(mail_settings(EMAIL_URL))
 DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "opsconsole@localhost")
 # What links in mails begin with.
-CONSOLE_URL = os.environ.get("OPSCONSOLE_URL") or f"http://127.0.0.1:{int(os.environ.get('WEB_PORT') or 8000)}"
+CONSOLE_URL = os.environ.get("OPSCONSOLE_URL") or (
+    f"https://{ALLOWED_HOSTS[0]}" if PUBLIC else f"http://127.0.0.1:{int(os.environ.get('WEB_PORT') or 8000)}"
+)
 
 # Alerts to chat tools go to public addresses by HTTPS; inside a private network only where this allows it.
 WEBHOOKS_TO_PRIVATE = os.environ.get("OPSCONSOLE_WEBHOOKS_TO_PRIVATE", "1" if DEMO or DEBUG else "0") == "1"

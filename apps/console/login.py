@@ -15,9 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from apps.console.denials import TOO_MANY
 from apps.console.middleware import UNPROCESSABLE
 from apps.console.screens import COMPANY, UNSENT, door
-from apps.core.lockouts import locked_until
+from apps.core.lockouts import address, locked_until
 from apps.core.models import User
-from apps.core.visits import client_ip
 
 
 class SignInForm(AuthenticationForm):
@@ -48,7 +47,7 @@ class SignIn(LoginView):
 def locked_out(request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None) -> HttpResponse:
     """What axes answers with after too many wrong passwords. The same words for an e-mail that nobody has."""
     email = str((credentials or {}).get("username") or "")
-    until = locked_until(email, client_ip(request))
+    until = locked_until(email, address(request))
     context = {
         "until": until,
         "minutes": max(1, -(-(until - timezone.now()).seconds // 60)),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from axes.models import AccessAttempt
@@ -10,6 +11,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.core.models import User
+from apps.core.visits import client_ip
+
+IPV6_NETWORK = 64  # bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,18 @@ class Attempts:
 def username(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
     """How axes knows the person: without regard to capitals, as signing in does."""
     return str((credentials or {}).get("username") or "").casefold()
+
+
+def address(request: HttpRequest) -> str | None:
+    """How axes knows where it came from. Of IPv6 the first half: one line has all addresses of the second, and would have
+    its tries from each of them.
+    """
+    if (found := client_ip(request)) is None:
+        return None
+    ip = ip_address(found)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
+        return str(ip_network((ip, IPV6_NETWORK), strict=False).network_address)
+    return found
 
 
 def locked_until(email: str, ip: str | None) -> datetime:

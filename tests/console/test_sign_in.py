@@ -57,6 +57,16 @@ def test_five_wrong_passwords_lock_the_sign_in_for_a_while_whoever_it_is(marta, 
     assert sign_in(GOOD, ip="10.0.0.8").status_code == 302, "only this address is locked"
 
 
+def test_all_addresses_of_one_ipv6_line_are_one_place(marta):
+    for host in range(4):
+        assert sign_in("wrong", ip=f"2001:db8:1:2::{host}").status_code == 422
+    page = sign_in("wrong", ip="2001:db8:1:2:ffff::1")
+    assert page.status_code == 429 and "locked for 15 minutes" in text(page)
+    assert sign_in(GOOD, ip="2001:db8:1:3::1").status_code == 302
+    for host in range(5):
+        assert sign_in("wrong", ip=f"::ffff:10.0.0.{host}").status_code == 422, "IPv4 in the words of IPv6"
+
+
 def test_tries_while_it_is_locked_do_not_make_it_longer_and_it_ends_by_itself(marta):
     for _ in range(7):
         sign_in("wrong")

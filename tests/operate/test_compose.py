@@ -167,3 +167,6 @@ def test_production_settings_pass_django_s_own_check(tmp_path):
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     checked = subprocess.run(command, cwd=settings.BASE_DIR, env=production, capture_output=True, text=True)
     assert (checked.returncode, "no issues" in checked.stdout) == (0, True), checked.stdout + checked.stderr
+    said = [sys.executable, "-c", "from opsconsole import settings; print(settings.CONSOLE_URL)"]
+    address = subprocess.run(said, cwd=settings.BASE_DIR, env=production, capture_output=True, text=True).stdout
+    assert address.strip() == f"https://{HOST}", "links in mails lead there, not to a laptop"
