@@ -54,6 +54,9 @@ def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role]
     password = None
     with transaction.atomic():
         user = User.objects.filter(email__iexact=email).first()
+        if actor is not None and user is not None and not user.is_active:
+            words = "This account is switched off. An admin of all its companies can switch it on; then give the roles."
+            raise Refused(words, field="email")
         if user is None:
             password = secrets.token_urlsafe(PASSWORD_BYTES) if actor is None else None
             user = User(email=User.objects.normalize_email(email), name=name.strip())

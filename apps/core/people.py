@@ -52,7 +52,9 @@ def check_roles(
 
 @transaction.atomic
 def switch_off(*, person: User, reason: str, actor: User) -> None:
-    """Nobody signs in as the person any more, and their sessions and tokens end; what they did keeps their name."""
+    """Nobody signs in as the person any more, their sessions end, and their tokens open nothing; what they did keeps
+    their name.
+    """
     if not reason.strip():
         raise Refused("Say why, for whoever audits this later.", field="reason")
     mine = Entity.objects.filter(pk__in=person.memberships.values("entity_id")).order_by("pk")

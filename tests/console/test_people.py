@@ -112,6 +112,14 @@ def test_a_change_needs_a_reason_and_a_preview_that_still_holds(entity, ian, mar
     assert marta.roles_in(entity.pk) == {Role.FINANCE}
 
 
+def test_whoever_is_switched_off_gets_no_roles_by_an_invitation(entity, ian, marta):
+    User.objects.filter(pk=marta.pk).update(is_active=False)
+    asked = {"email": marta.email, "name": "Marta Lis", "entity": entity.pk, "roles": ["ops"]}
+    answer = ian.post("/people/", asked)
+    assert answer.status_code == 422 and "This account is switched off" in text(answer)
+    assert list(marta.memberships.values_list("role", flat=True)) == ["finance"]
+
+
 def test_the_names_of_tokens_are_told_only_to_who_keeps_the_account(entity, ian, marta):
     Membership.objects.create(user=marta, entity=EntityFactory(), role=Role.VIEWER)
     issue(user=marta, name="Patchworks", expires_at=timezone.now() + timedelta(days=3))
