@@ -11,8 +11,8 @@ from apps.console.deeds import attempt, may_not, offer
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import PERMISSIONS, READ_AUDIT
+from apps.core.models import AuditEntry, Entity
+from apps.core.permissions import READ_AUDIT
 from apps.core.refusals import who_can
 from apps.exceptions.models import Case
 from apps.exceptions.operations import PlanChanged
@@ -130,7 +130,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     review = proposals.review(found) if found.is_waiting else None
-    may = any(each.name == found.permission and request.user.may(each, found.entity_id) for each in PERMISSIONS)
+    may = request.user.may(found.needs, found.entity_id)
     context: dict[str, Any] = {
         "proposal": found,
         "review": review,
@@ -138,18 +138,12 @@ def _show(
         "case": review.record if review and isinstance(review.record, Case) else None,
         "filled": _filled(review.form) if review and review.form else [],
         "decides": may and request.user != found.asked_by and found.is_waiting,
-        "others": _who(found, request.user) if found.is_waiting else "",
+        "others": who_can(found.needs, [found.entity_id]) if found.is_waiting else "",
         "decline": form or DeclineForm(),
         "changed": changed,
         "fault": fault,
     }
     return render_screen(request, "approval.html", context, status=status)
-
-
-def _who(found: Proposal, person: User) -> str:
-    """Who can decide, for those who cannot."""
-    (permission,) = (each for each in PERMISSIONS if each.name == found.permission)
-    return who_can(permission, [found.entity_id])
 
 
 def _filled(form: forms.Form) -> list[tuple[str, str]]:

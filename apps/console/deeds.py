@@ -8,7 +8,6 @@ from django.http import Http404, HttpRequest
 
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
 from apps.core.models import User
-from apps.core.permissions import PERMISSIONS
 from apps.core.words import listed
 from apps.exceptions.operations import InvalidForm, PlanChanged
 from apps.exceptions.weighing import NeedsSecondPerson
@@ -71,7 +70,6 @@ def ask(request: HttpRequest, kind: str, record: models.Model, name: str) -> str
 
 
 def _whom(row: Proposal) -> str:
-    able = next(each for each in PERMISSIONS if each.name == row.permission)
-    people = User.objects.filter(memberships__entity=row.entity_id, memberships__role__in=able.roles, is_active=True)
+    people = User.objects.filter(memberships__entity=row.entity_id, memberships__role__in=row.needs.roles, is_active=True)
     names = list(people.exclude(pk=row.asked_by_id).distinct().order_by("name").values_list("name", flat=True))
     return f"{listed(names)} can approve it." if names else "Nobody else here has the role yet: an admin gives it."

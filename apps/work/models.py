@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.core.models import Entity, User
-from apps.core.permissions import PERMISSIONS, Role, Team
+from apps.core.permissions import PERMISSIONS, Permission, Role, Team
 from apps.work.alerts.models import Alert, AlertCase, AlertPolicy, Channel  # noqa: F401  where Django looks for tables
 from apps.work.bulk.models import Bulk, BulkMember  # noqa: F401
 
@@ -132,6 +132,11 @@ class Proposal(models.Model):
     @property
     def audit_subject(self) -> str:
         return f"{self.kind}:{self.record}"
+
+    @property
+    def needs(self) -> Permission:
+        """What who decides it may do."""
+        return next(each for each in PERMISSIONS if each.name == self.permission)
 
     @property
     def is_waiting(self) -> bool:

@@ -125,7 +125,7 @@ def approve(*, proposal: Proposal, actor: User, digest: str) -> str:
     take_turn(proposal.entity_id)
     row = _waiting(proposal)
     record, doing = _found(row)
-    _check_other(row, doing, actor)
+    _check_other(row, actor)
     if not row.asked_by.may(doing.permission, row.entity_id):
         raise Refused(f"{row.asked_by.name} may not do this any more. Decline it, and ask for it yourself.", code="asker")
     did = _do(doing, record, row, digest, actor)
@@ -138,8 +138,7 @@ def approve(*, proposal: Proposal, actor: User, digest: str) -> str:
 def decline(*, proposal: Proposal, words: str, actor: User) -> Proposal:
     """Say no, in words for the asker. Nothing is changed."""
     row = _waiting(proposal)
-    _, doing = _found(row)
-    _check_other(row, doing, actor)
+    _check_other(row, actor)
     if not words.strip():
         raise Refused(f"Say why, for {row.asked_by.name}.", field="words")
     row.words = words.strip()
@@ -214,8 +213,8 @@ def _waiting(proposal: Proposal) -> Proposal:
     raise Refused(f"{words} Nothing more was changed.", code="decided")
 
 
-def _check_other(row: Proposal, doing: Deed | Action, actor: User) -> None:
-    check_may(actor, doing.permission, row.entity)
+def _check_other(row: Proposal, actor: User) -> None:
+    check_may(actor, row.needs, row.entity)
     if actor == row.asked_by:
         raise NotAllowed("You asked for it, so another person decides. You can withdraw it.")
 

@@ -187,6 +187,15 @@ def test_declined_in_words_and_asked_again(case, priya, ian):
     assert ask(case, priya, "5115").is_waiting
 
 
+def test_what_would_change_a_record_that_is_gone_is_declined(case, priya, ian):
+    row = ask(case, priya)
+    Proposal.objects.filter(pk=row.pk).update(record=0)
+    assert "Decline or withdraw it" in proposals.review(Proposal.objects.get()).fault
+    with pytest.raises(NotAllowed):
+        proposals.decline(proposal=row, words="It is gone.", actor=person(Role.ECOMMERCE, case.entity))
+    assert proposals.decline(proposal=row, words="It is gone.", actor=ian).state == "declined"
+
+
 def test_one_change_of_a_record_waits_at_a_time(case, priya, ian):
     row = ask(case, priya)
     with pytest.raises(Refused, match="A change of it waits already: “Give it an account”, which Priya Nair asked for"):
