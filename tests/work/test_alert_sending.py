@@ -16,7 +16,7 @@ from apps.core.models import AuditEntry, User
 from apps.core.permissions import Team
 from apps.exceptions.models import Case
 from apps.integrations import jobs
-from apps.work.alerts.channels import add_channel, rotate, send_test
+from apps.work.alerts.channels import add_channel, change_channel, rotate, send_test
 from apps.work.alerts.deciding import decide
 from apps.work.alerts.models import Alert, Channel
 from tests.integrations.scripted import Scripted
@@ -107,14 +107,14 @@ def test_a_mail_arrives_with_the_link_and_stands_on_the_cases_timeline(channel, 
     assert entry.after["to"] == "Finance"
 
 
-def test_whoever_left_since_gets_no_mail(channel, opened, mailbox, marta):
+def test_whoever_left_since_gets_no_mail_and_the_team_does(channel, opened, mailbox, marta):
     opened(assigned_to=marta)
     Channel.objects.update(watched_from=NOON)
     decide(channel.pk, NOON + HOUR)
     User.objects.filter(pk=marta.pk).update(is_active=False)
     alert = sent(channel)
-    assert (alert.person, mailbox.mails) == (marta, [])
-    assert (alert.state, alert.reason) == ("failed", "Marta Lis does not work for Finance any more.")
+    assert (alert.person, alert.state) == (None, "sent")
+    assert [mail["to"] for mail in mailbox.mails] == ["finance@brightfold.example"]
 
 
 def test_a_refused_recipient_fails_for_good_and_the_channel_says_so(channel, opened, mailbox):
@@ -217,6 +217,15 @@ def test_what_nobody_needs_any_more_does_not_leave(change, reason, channel, open
     Case.objects.update(**change)
     alert = sent(channel)
     assert (alert.state, alert.reason, mailbox.mails) == ("silenced", reason, [])
+
+
+def test_what_waits_does_not_leave_through_a_channel_that_was_paused(channel, opened, mailbox, marta):
+    opened()
+    Channel.objects.update(watched_from=NOON)
+    decide(channel.pk, NOON + HOUR)
+    change_channel(channel=channel, actor=marta, active=False)
+    alert = sent(channel)
+    assert (alert.state, alert.reason, mailbox.mails) == ("silenced", "Finance was paused before this left.", [])
 
 
 def test_of_several_it_tells_those_that_are_left(channel, opened, mailbox):

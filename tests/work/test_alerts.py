@@ -214,6 +214,15 @@ def test_a_dry_run_over_what_happened_says_what_the_beat_sent(channel, opened, e
     assert said.counts["Flood"] == 1 and said.counts["Escalation"] > 3
 
 
+def test_a_dry_run_takes_what_the_form_says_of_escalations(channel, opened):
+    Channel.objects.update(escalations=True)
+    opened(-2 * DAY)
+    channel.refresh_from_db()
+    assert dry_run(channel, Policy(), NOON).counts == {"Escalation": 1}
+    channel.escalations = False
+    assert dry_run(channel, Policy(), NOON).counts == {"At once": 1, "Escalation": 1}
+
+
 def test_a_webhooks_address_is_never_shown(entity, marta):
     added = add_channel(entity=entity, team=Team.FINANCE, name="#fin", kind="chat", address=WEBHOOK, actor=marta)
     assert added.address == "hooks.chat.example …9XyZ"
@@ -228,12 +237,21 @@ def test_a_webhooks_address_is_never_shown(entity, marta):
         "http://hooks.example/a", "https://127.0.0.1/a", "https://[::1]/a", "https://localhost/", "https://10.0.0.8/a",
         "https://169.254.169.254/latest", "https://[::ffff:10.0.0.8]/", "https://user:pw@hooks.example/", "ftp://hooks.example/",
         "hooks.example", "https://", "https://hooks.example:99999/", "https://hooks.example/\r\nX: y",
+        "https://hooks..example/a", f"https://{'h' * 64}.example/a", f"https://{'.'.join(['h' * 60] * 4)}/a",
+        "https://[64:ff9b::a9fe:a9fe]/latest", "https://[2002:7f00:1::]/a", "https://[::7f00:1]/a", "https://[fec0::1]/a",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_https_to_a_public_host_is_refused(address, entity, marta, settings):
     settings.WEBHOOKS_TO_PRIVATE = False
     with pytest.raises(Refused) as refused:
         add_channel(entity=entity, team=Team.FINANCE, name="#fin", kind="chat", address=address, actor=marta)
+    assert refused.value.field == "address"
+
+
+def test_a_mail_address_that_is_too_long_to_keep_is_refused(entity, marta):
+    address = f"{'o' * 60}@{'.'.join(['b' * 60] * 3)}.example"
+    with pytest.raises(Refused) as refused:
+        add_channel(entity=entity, team=Team.FINANCE, name="Finance", kind="email", address=address, actor=marta)
     assert refused.value.field == "address"
 
 

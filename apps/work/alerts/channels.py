@@ -158,16 +158,29 @@ def shown(channel: Channel) -> dict[str, Any]:
     }
 
 
-def _address(kind: str, address: str) -> dict[str, Any]:
-    address = address.strip()
+def check_address(kind: str, address: str) -> None:
+    """Refuse, in words, what can be no address of this kind, or is too long to be kept."""
     if kind == Channel.Kind.EMAIL:
         try:
             validate_email(address)
         except ValidationError:
             raise Refused("This is no e-mail address. Expected one such as ops@example.com.", field="address") from None
-        return {"address": address, "sealed": None}
-    check_url(address)
-    return {"address": f"{urlsplit(address).hostname} …{address[-4:]}", "sealed": keys().encrypt(address.encode())}
+    else:
+        check_url(address)
+    longest = Channel._meta.get_field("address").max_length
+    if len(_address_shown(kind, address)) > longest:
+        raise Refused(f"This address is too long. Expected {longest} characters at most.", field="address")
+
+
+def _address(kind: str, address: str) -> dict[str, Any]:
+    address = address.strip()
+    check_address(kind, address)
+    sealed = None if kind == Channel.Kind.EMAIL else keys().encrypt(address.encode())
+    return {"address": _address_shown(kind, address), "sealed": sealed}
+
+
+def _address_shown(kind: str, address: str) -> str:
+    return address if kind == Channel.Kind.EMAIL else f"{urlsplit(address).hostname} …{address[-4:]}"
 
 
 def _clock(at: time | datetime | None) -> str:

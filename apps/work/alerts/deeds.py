@@ -17,7 +17,6 @@ from apps.work.alerts import channels
 from apps.work.alerts.dry_run import dry_run
 from apps.work.alerts.models import SEVERITIES, Channel
 from apps.work.alerts.rules import Policy
-from apps.work.alerts.webhooks import check_url
 from apps.work.deeds import Deed
 
 DAYS = ("near", "unheld_normal", "unheld_high", "unheld_critical")  # measures that people say in hours
@@ -66,11 +65,9 @@ class ChangeForm(ToldForm):
 
     def clean_address(self) -> str:
         address = self.cleaned_data["address"].strip()
-        if address and self.channel.sealed:
+        if address:
             with refusal_beside_its_field():
-                check_url(address)
-        elif address:
-            forms.EmailField().clean(address)
+                channels.check_address(self.channel.kind, address)
         return address
 
 

@@ -41,6 +41,7 @@ class Never(Exception):
 
 def run(job: Job, progress: Progress) -> dict[str, Any]:
     alert = Alert.objects.select_related("channel__entity", "person").get(job=job)
+    _check_person(alert)
     progress.say(f"Telling {to_words(alert)}")
     if alert.state != Alert.State.WAITING or _silenced(alert, job):
         return {"words": alert.reason or "It had left already."}
@@ -58,6 +59,14 @@ def run(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 jobs.register_kind(jobs.JobKind(name=SEND, queue="outbox", run=run, title="Send an alert"))
+
+
+def _check_person(alert: Alert) -> None:
+    """Who left the team since is not told of its cases: the team is."""
+    channel = alert.channel
+    if alert.person and not people_of(Team(channel.team), [channel.entity_id]).filter(pk=alert.person_id).exists():
+        alert.person = None
+        alert.save(update_fields=["person"])
 
 
 def to_words(alert: Alert) -> str:
@@ -119,9 +128,6 @@ def _post(alert: Alert) -> str:
 def _mail(alert: Alert) -> str:
     if not settings.MAIL_SENT:
         raise Never("No mail server is set, so no mail leaves. An admin of the installation sets EMAIL_URL.")
-    team = Team(alert.channel.team)
-    if alert.person and not people_of(team, [alert.channel.entity_id]).filter(pk=alert.person_id).exists():
-        raise Never(f"{alert.person} does not work for {team.label} any more.")
     to = alert.person.email if alert.person else alert.channel.address
     context = {"alert": alert, "lines": [(words, path and _link(path)) for words, path in alert.body]}
     mail = EmailMultiAlternatives(
@@ -152,24 +158,32 @@ def _said(words: bytes | str) -> str:
 @transaction.atomic
 def _silenced(alert: Alert, job: Job) -> bool:
     """Whether nobody needs it any more. Where some cases of it still do, it tells of those."""
+    if not alert.channel.active:
+        return _silence(alert, job, f"{alert.channel.name} was paused before this left.")
     if alert.kind not in ABOUT_CASES:
         return False
-    now, members = timezone.now(), AlertCase.objects.filter(alert=alert).select_related("case__entity", "case__claimed_by")
+    members = AlertCase.objects.filter(alert=alert).select_related("case__entity", "case__claimed_by")
     told: dict[Case, set[Kind]] = {}
     for member in members:
         told.setdefault(member.case, set()).add(Kind(member.kind))
     left = [Told(case=case, kinds=kinds) for case, kinds in told.items() if not _why_silent(case)]
     if len(left) == len(told):
         return False
-    if left:
-        message = composing.about_cases(left, Severity(alert.severity), alert.channel.entity, now)
-        alert.subject, alert.body = message.subject, message.body
-    else:
+    if not left:
         reasons = list(dict.fromkeys(_why_silent(case) for case in told))
-        alert.state, alert.reason, alert.ended_at = Alert.State.SILENCED, " ".join(reasons[:3]), now
+        return _silence(alert, job, " ".join(reasons[:3]))
+    message = composing.about_cases(left, Severity(alert.severity), alert.channel.entity, timezone.now())
+    alert.subject, alert.body = message.subject, message.body
     alert.save()
     jobs.hold(job)
-    return not left
+    return False
+
+
+def _silence(alert: Alert, job: Job, reason: str) -> bool:
+    alert.state, alert.reason, alert.ended_at = Alert.State.SILENCED, reason, timezone.now()
+    alert.save()
+    jobs.hold(job)
+    return True
 
 
 def _why_silent(case: Case) -> str:

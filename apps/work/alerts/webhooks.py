@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,8 @@ from apps.core.errors import Refused
 CONNECT = 5.0  # seconds
 ANSWER = 10.0
 LONGEST_ANSWER = 2000  # bytes read of what it says
+NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: its last 32 bits are the IPv4 address that it leads to
+UNICAST = ip_network("2000::/3")  # what IANA has given out of IPv6
 
 
 class NotPublic(Exception):
@@ -49,6 +51,7 @@ def check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
+        host.encode("idna")  # as a look-up of the name does
     except ValueError:
         host = ""
     if not host or len(url) > 2000 or not url.isascii() or any(char.isspace() for char in url):
@@ -89,8 +92,11 @@ def _beginning(chunks: Iterable[bytes], deadline: float) -> bytes:
 
 def _may_reach(address: str) -> bool:
     found = ip_address(address.partition("%")[0])
-    found = getattr(found, "ipv4_mapped", None) or found
-    return settings.WEBHOOKS_TO_PRIVATE or (found.is_global and not found.is_multicast)
+    if isinstance(found, IPv6Address):
+        translated = IPv4Address(int(found) & 0xFFFFFFFF) if found in NAT64 else None
+        found = found.ipv4_mapped or found.sixtofour or translated or found
+    public = found.is_global and not found.is_multicast and (found.version == 4 or found in UNICAST)
+    return settings.WEBHOOKS_TO_PRIVATE or public
 
 
 def _literal_may_be_reached(host: str) -> bool:
