@@ -1,7 +1,6 @@
 """What a person may have done to a spreadsheet after its preview: its good rows saved, the whole of it undone."""
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -10,8 +9,8 @@ from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import IMPORT_SHEETS
 from apps.exceptions.forms import ReasonForm
-from apps.exceptions.types import Plan, Weight
-from apps.imports.importable import sheet_of
+from apps.exceptions.types import Plan
+from apps.imports.importable import sheet_of, weight_shown
 from apps.imports.models import Import
 from apps.imports.operations import begin_apply, can_apply, preview_undo, undo
 from apps.work.deeds import Deed, Kind, register_kind
@@ -28,8 +27,6 @@ def _preview_apply(row: Import, actor: User, cleaned: dict[str, Any]) -> Plan:
     """What its dry run found. The worker looks at every row again, and saves nothing where one would do something else."""
     if not can_apply(row):
         raise Refused(f"{row.name} is {row.get_state_display().lower()}. Nothing was changed.", code="not-ready")
-    weight = row.effect.get("weight", {})
-    money = {currency: Decimal(amount) for currency, amount in weight.get("money", {}).items()}
     rows = f"{row.good:,} row{'' if row.good == 1 else 's'}"
     says = row.effect.get("says", "")
     return Plan(
@@ -37,7 +34,7 @@ def _preview_apply(row: Import, actor: User, cleaned: dict[str, Any]) -> Plan:
         says=f"Saves {rows} of {row.name}{says and f' and {says}'}. You can undo it as one until later work builds on it.",
         digest=row.digest,
         detail={what: f"{figure} {words}".strip() for what, figure, words in row.effect.get("lines", [])},
-        weight=Weight(lines=weight.get("lines", 0), money=money),
+        weight=weight_shown(row),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from django.db import connection
 
+from apps.exceptions.types import digest
 from apps.imports.importable import sheet_of
 from apps.imports.judging import Judged, Judging
 from apps.imports.models import Import, ImportRow, Outcome
@@ -44,7 +45,7 @@ def dry_run(row: Import, say: Say) -> Import:
     for outcome in Outcome:
         setattr(row, outcome.value, judging.counts[outcome])
     row.effect = judging.sheet.effect(row.entity, list(judging.good.values())).as_json()
-    row.digest = judging.digest
+    row.digest = digest_of(row, judging)
     row.state = Import.State.READY
     row.save()
     return row
@@ -58,6 +59,11 @@ def judge_again(row: Import, say: Say) -> Judging:
             if read % BATCH == 0:
                 say("Checking that nothing changed meanwhile", read)
     return judging
+
+
+def digest_of(row: Import, judging: Judging) -> str:
+    """Over every verdict, and over the effect that was shown with them."""
+    return digest(judging.digest, json.dumps(row.effect, sort_keys=True))
 
 
 def _write(row: Import, batch: list[Judged]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from apps.core.models import Entity, User
@@ -55,6 +56,13 @@ class Undoing:
     weight: Weight = field(default_factory=Weight)
     says: list[str] = field(default_factory=list)
     why_not: list[str] = field(default_factory=list)
+
+
+def weight_shown(row: Import) -> Weight:
+    """That of the effect as the dry run kept it."""
+    kept = row.effect.get("weight", {})
+    money = {currency: Decimal(amount) for currency, amount in kept.get("money", {}).items()}
+    return Weight(lines=kept.get("lines", 0), money=money)
 
 
 Check = Callable[[Values, Record | None], Iterator[Fault]]

@@ -9,12 +9,14 @@ from django.db.models.functions import Now
 
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, Entity, User
+from apps.core.money import ZERO
 from apps.core.permissions import check_may
 from apps.exceptions.operations import sweep_soon, take_turn
 from apps.exceptions.sweep import sweep_each
 from apps.exceptions.types import Plan, Scope, digest
-from apps.imports.dry_run import Say, dry_run, judge_again
-from apps.imports.importable import SHEETS, Importable, sheet_of
+from apps.exceptions.weighing import weighed
+from apps.imports.dry_run import Say, digest_of, dry_run, judge_again
+from apps.imports.importable import SHEETS, Good, Importable, sheet_of, weight_shown
 from apps.imports.models import Import, ImportRow, Mode, Outcome
 from apps.imports.reading import LARGEST
 from apps.integrations.files import Kept, keep, readable
@@ -95,7 +97,8 @@ def can_apply(row: Import) -> bool:
 def apply(*, row: Import, keep_conflicts: bool, actor: User, say: Say) -> Import:
     """Save the good rows inside the caller's transaction, if every row would still do what was shown.
 
-    Where something changed in between, nothing is saved and the dry run is written anew.
+    Where something changed in between, or more waits for it than was shown and that takes a second person, nothing is saved
+    and the dry run is written anew.
     """
     take_turn(row.entity_id)
     row = Import.objects.select_for_update(of=("self",)).select_related("entity").get(pk=row.pk)
@@ -103,10 +106,10 @@ def apply(*, row: Import, keep_conflicts: bool, actor: User, say: Say) -> Import
         return row
     sheet = sheet_of(row)
     judging = judge_again(row, say)
-    if judging.digest != row.digest:
+    good = list(judging.good.values())
+    if digest_of(row, judging) != row.digest or _outweighs(row, good):
         row.words = CHANGED_MEANWHILE
         return dry_run(row, say)
-    good = list(judging.good.values())
     say(f"Saving {len(good):,} rows", len(good))
     records = sheet.apply(row, good, actor)
     with connection.cursor() as cursor:
@@ -122,6 +125,16 @@ def apply(*, row: Import, keep_conflicts: bool, actor: User, say: Say) -> Import
     sweep_each({code: Scope(entity=row.entity) for code in sheet.clears}, ended_by=actor, ending=f"{row.name} was imported.")
     sweep_soon(row.entity_id)
     return row
+
+
+def _outweighs(row: Import, good: list[Good]) -> bool:
+    """Whether it is too heavy for one person, and heavier than who asked or approved has seen."""
+    entity, shown = row.entity, weight_shown(row)
+    if entity.second_above is None and entity.second_lines_above is None:
+        return False
+    weight = sheet_of(row).effect(entity, good).weight
+    heavier = weight.lines > shown.lines or any(money > shown.money.get(each, ZERO) for each, money in weight.money.items())
+    return heavier and bool(weighed(entity, Plan(effect="", says="", digest="", weight=weight)).over)
 
 
 def throw_away(*, row: Import, actor: User) -> Import:

@@ -10,6 +10,8 @@ from django.urls import reverse
 from apps.core.operations import set_second_person
 from apps.core.permissions import Role
 from apps.imports.models import Import
+from apps.imports.operations import CHANGED_MEANWHILE
+from apps.integrations.jobs import run_here
 from apps.ledger.models import Account
 from apps.settlements.models import FeeRule
 from apps.work.models import Proposal
@@ -18,6 +20,8 @@ from tests.console.pages import Page
 from tests.factories import OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of, save
 from tests.imports.test_finance_sheets import NEW_FEE, RULES
+from tests.settlements.files import SALE, File, line
+from tests.settlements.take import take
 
 FINANCE, ADMIN, ECOMMERCE = Role.FINANCE, Role.ADMIN, Role.ECOMMERCE
 
@@ -152,6 +156,29 @@ def test_an_import_of_rules_above_the_limit_waits(ours: Company, marta):
     assert done.status_code == 302
     row.refresh_from_db()
     assert row.state == Import.State.APPLYING and row.job.asked_by == ours.people[FINANCE]
+
+
+def test_an_import_that_weighs_more_than_its_check_showed_is_not_saved_but_shown_anew(ours: Company, marta):
+    limit(ours, "5.00")
+    row = bring(ours.entity, marta, csv_of([RULES, NEW_FEE]), sheet="gl-rules", name="rules.csv")
+    looked_at = row.digest
+    more = line("-6.00", amount_type="ItemFees", amount_description="NewReturnFee")
+    take(ours.connection, File(settlement_id="50000000001", lines=(*SALE, more)), name="later.txt")
+    row = save(row, marta)
+    assert (row.state, row.words) == (Import.State.READY, CHANGED_MEANWHILE)
+    assert not FeeRule.objects.filter(source__contains="rules.csv").exists()
+    client = ours.client(FINANCE)
+    assert "£10.20 is more than the £5.00" in body_of(client.get(reverse("import", args=[row.pk])))
+    address = reverse("import_do", args=[row.pk, "apply"])
+    client.post(address, {"digest": row.digest, "ask": "1"})
+    waiting, second = Proposal.objects.get(), signed_in(person(FINANCE, ours.entity, name="Ola"))
+    approving = reverse("approval_do", args=[waiting.pk, "approve"])
+    assert second.post(approving, {"digest": looked_at}).status_code == 409
+    assert second.post(approving, {"digest": row.digest}).status_code == 302
+    row.refresh_from_db()
+    assert run_here(row.job).state == "done"
+    row.refresh_from_db()
+    assert row.state == Import.State.APPLIED
 
 
 def test_an_admin_sets_the_limits_and_others_read_them(ours: Company):
