@@ -50,6 +50,7 @@ from apps.console import (
     stock_listing,
     ticked,
     tieout,
+    trends,
     upload,
 )
 
@@ -90,6 +91,7 @@ urlpatterns = [
     path("settlements/legs/<int:pk>/", held_legs.held_legs, name="held_legs"),
     path("settlements/legs/<int:pk>/<str:name>/", held_legs.held_legs_do, name="held_legs_do"),
     path("settlements/<str:settlement_id>/", tieout.settlement, name="settlement"),
+    path("settlements/<str:settlement_id>/waterfall.csv", tieout.settlement_fall, name="settlement_fall"),
     path("settlements/<str:settlement_id>/lines/", lines.settlement_lines, name="settlement_lines"),
     path("settlements/<str:settlement_id>/lines/<int:line>/", lines.settlement_line, name="settlement_line"),
     path("orders/", orders.orders, name="orders"),
@@ -120,6 +122,7 @@ urlpatterns = [
     path("close/", close.close, name="close"),
     path("close/<int:entity>/one-person/", close.one_person, name="one_person"),
     path("close/<int:entity>/<str:month>/", close.close_month, name="close_month"),
+    path("close/<int:entity>/<str:month>.csv", close.month_fall, name="month_fall"),
     path("approvals/", approvals.approvals, name="approvals"),
     path("approvals/limits/<int:entity>/", approvals.limits, name="limits"),
     path("approvals/<int:pk>/", approvals.approval, name="approval"),
@@ -129,6 +132,9 @@ urlpatterns = [
     path("mapping/", mapping.mapping, name="mapping"),
     path("mapping/signatures/<int:pk>/", mapping.signature, name="signature"),
     path("mapping/chart/", charts.charts, name="charts"),
+    path("trends/", trends.trends, name="trends"),
+    path("trends/exceptions.csv", trends.flow_file, name="flow_file"),
+    path("trends/at-stake.csv", trends.stakes_file, name="stakes_file"),
     path("mapping/coverage/", coverage.coverage, name="coverage"),
     path("mapping/coverage.csv", coverage.coverage_file, name="coverage_file"),
     path("mapping/replay/<str:kind>/<int:pk>/<str:name>/", replay.replay, name="replay"),

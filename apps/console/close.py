@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from apps.console import months
 from apps.console.deeds import Attempted, attempt, may_not, named, offer
+from apps.console.downloads import fall_file
 from apps.console.months import Month
 from apps.console.screens import door, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry, Entity, User
@@ -161,12 +162,21 @@ def close_month(request: HttpRequest, entity: int, month: str) -> HttpResponse:
         "cases": held_back[:CASES_SHOWN],
         "more": len(held_back) > CASES_SHOWN,
         "balances": months.balances(shown),
+        "falls": months.falls(shown),
+        "fall_file": reverse("month_fall", args=[entity, month]),
         "history": months.locks([subject.entity], [subject.month]),
         "subject": closing.subject_of(subject.entity, subject.month),
         **_offered(request, deed, subject, attempted, f"{here}?do={name}"),
         "others": [(other.name, other.label) for other in fitting if other != deed],
     }
     return _answer(request, "close_month.html", context, attempted)
+
+
+@door(READ_MONEY)
+def month_fall(request: HttpRequest, entity: int, month: str) -> FileResponse:
+    """From sales to the net of the month, by account."""
+    subject = Subject(_company(request, entity), _month(month))
+    return fall_file(f"month-{month}.csv", months.falls(_read(subject)))
 
 
 @door(READ_MONEY, methods=["GET", "POST"])

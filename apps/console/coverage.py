@@ -1,11 +1,10 @@
 """Coverage of the mapping week by week: what had an account when it arrived and has one now, and what has none."""
 
-import csv
-import io
 from decimal import Decimal
 
 from django.http import FileResponse, HttpRequest, HttpResponse
 
+from apps.console.downloads import csv_file
 from apps.console.pictures import Picture, Series, picture
 from apps.console.screens import door, render_screen
 from apps.core.permissions import READ_MONEY
@@ -46,17 +45,13 @@ def coverage(request: HttpRequest) -> HttpResponse:
 @door(READ_MONEY)
 def coverage_file(request: HttpRequest) -> FileResponse:
     """The figures of the picture and its table, as CSV."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(HEADERS)
+    rows = []
     for week in covered.trend(_mine(request)):
         channel, now, then = week.channel, week.now, week.arrived
         shares = [now.lines, now.money, now.mapped_lines, now.mapped_money]
         shares += [then.lines, then.money, then.mapped_lines, then.mapped_money] if then else [""] * 4
-        place = [_safe(channel.connection), _safe(channel.marketplace), channel.currency, week.monday]
-        rows.writerow([*place, *shares])
-    content = io.BytesIO(text.getvalue().encode())
-    return FileResponse(content, as_attachment=True, filename="coverage.csv", content_type="text/csv; charset=utf-8")
+        rows.append([channel.connection, channel.marketplace, channel.currency, week.monday, *shares])
+    return csv_file("coverage.csv", HEADERS, rows)
 
 
 def _mine(request: HttpRequest) -> list[int]:
@@ -80,10 +75,5 @@ def _drawn(weeks: list[Week], side: str) -> Picture:
         labels=[f"{day.day} {day:%b}" for day in days],
         series=series,
         top=Decimal(100),
-        unit=" %",
+        figure="{:.0f} %".format,
     )
-
-
-def _safe(text: str) -> str:
-    """A text that a spreadsheet would run begins with a quote."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "'")) else text

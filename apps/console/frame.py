@@ -54,6 +54,8 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
             ],
         ),
     ]
+    if groups[-1][1]:
+        groups[-1][1].append(Place("Trends", reverse("trends")))
     if user.may_anywhere(READ_MONEY):
         groups.append(
             (

@@ -10,10 +10,12 @@ from django.utils import timezone
 
 from apps.console.alerts import faulty_channels
 from apps.console.jobs import TROUBLED, jobs_visible_to
+from apps.console.pictures import sparks
 from apps.console.queue import ranked, totals
 from apps.console.screens import Companies, door, render_screen
 from apps.console.settlements import WAITING, Row, refused_files, rows_of
 from apps.console.start import nothing_read_yet
+from apps.console.trends import finding
 from apps.core.models import Entity, User
 from apps.core.permissions import READ_MONEY, RUN_JOBS, Team, works_for
 from apps.exceptions.models import State, Tally
@@ -22,7 +24,9 @@ from apps.exceptions.types import REGISTRY
 from apps.integrations import jobs
 from apps.ledger.models import Journal
 from apps.settlements.models import Settlement, SettlementJournal, SettlementVersion
+from apps.work.flow import flows
 from apps.work.models import Proposal
+from apps.work.periods import FORTNIGHT
 from apps.work.routines import ROUTINES, Routine, Slot, days
 
 TOP = 5
@@ -72,8 +76,20 @@ def home(request: HttpRequest) -> HttpResponse:
         "approvals": _approvals(user, companies),
         "unheard": list(companies.within(faulty_channels(user))),
         "several": companies.several,
+        **_flow(companies, queues),
     }
     return render_screen(request, "home.html", context)
+
+
+def _flow(companies: Companies, queues: list[tuple[int, Team]]) -> dict[str, Any]:
+    """What ended in the last two weeks, and how much of it by itself; nothing where nothing ended."""
+    named = {entity.pk: entity for entity in companies.shown}
+    found = flows([(named[entity], team) for entity, team in queues], FORTNIGHT, timezone.now())
+    if not found.whole.ended:
+        return {}
+    days = found.by_cut.values()
+    lines = sparks([[flow.opened for flow in days], [flow.ended for flow in days]])
+    return {"flow": finding(found.whole, f"in the last {FORTNIGHT.title}"), "whole": found.whole, "sparks": lines}
 
 
 def _queues(user: User, companies: Companies, *, works: bool) -> list[tuple[int, Team]]:

@@ -1,5 +1,6 @@
 """Accounting months as the close sees them: journals by state, the lock, what holds a month back, what its balances are."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -11,6 +12,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
 from django.utils import timezone
 
 from apps.console import words
+from apps.console.waterfall import Fall
 from apps.core.models import Entity, User
 from apps.exceptions.models import Case
 from apps.ledger.models import Account, Journal, JournalLine, PeriodLock
@@ -18,6 +20,7 @@ from apps.ledger.rules import month_end
 from apps.settlements.models import JournalPart, Settlement
 
 ROLES = (Account.Role.CLEARING, Account.Role.CARRIED_FORWARD, Account.Role.RESERVE)
+KINDS = (Account.Kind.INCOME, Account.Kind.EXPENSE, Account.Kind.LIABILITY, Account.Kind.ASSET, None)
 BEFORE, EXPORTED, OPEN = "before", "exported", "open"
 FEE_UNMAPPED, PERIOD_CLOSED = "settlement.fee-unmapped", "erp.period-closed"
 WHOLE_FILE = ("settlement.does-not-tie", "settlement.changed")
@@ -162,6 +165,22 @@ def balances(month: Month) -> list[Balance]:
         balance = found.setdefault((currency, account), Balance(accounts[account], currency))
         setattr(balance, bucket, amount)
     return sorted(found.values(), key=lambda each: (each.currency, ROLES.index(each.account.role)))
+
+
+def falls(month: Month) -> list[Fall]:
+    """What the month's journals bring to clearing or carry forward, by account as Amazon signs it: income first, what has
+    no account last.
+    """
+    lines = JournalLine.objects.filter(journal__entity=month.entity, journal__period=month.first)
+    others = lines.exclude(account__role__in=(Account.Role.CLEARING, Account.Role.CARRIED_FORWARD))
+    sums = others.order_by().values_list("journal__currency", "account__kind", "account__code", "account__name")
+    steps: dict[str, list] = defaultdict(list)
+    for currency, kind, code, name, amount in sums.annotate(amount=Sum(F("credit") - F("debit"))):
+        steps[currency].append((KINDS.index(kind), code or "", name or "No account", amount))
+    return [
+        Fall(currency, [(name, amount) for _, _, name, amount in sorted(found)], "Net of the month")
+        for currency, found in sorted(steps.items())
+    ]
 
 
 def _booked(entities: Iterable[Entity]) -> QuerySet[Journal]:

@@ -6,13 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from apps.console import words
+from apps.console.downloads import fall_file
 from apps.console.lines import NONE, version_seen_by, with_account
 from apps.console.screens import door, render_screen
-from apps.console.waterfall import Chart, chart
+from apps.console.waterfall import Fall
 from apps.core.money import ZERO
 from apps.core.permissions import READ_MONEY, TAKE_FILES
 from apps.exceptions.models import Case
@@ -61,7 +62,8 @@ def settlement(request: HttpRequest, settlement_id: str) -> HttpResponse:
         "equal": _equal(version, rows, months, posted),
         "rows": rows,
         "unmapped": [row for row in rows if row.account is None],
-        "chart": _chart(rows, "Payout" if version.state == State.TAKEN else "Sum of lines"),
+        "fall": _fall(version, rows) if rows else None,
+        "fall_file": f"{reverse('settlement_fall', args=[settlement_id])}?version={version.number}",
         "months": months,
         "checks": _checks(version, rows, months, posted),
         "cases": _cases(request, found, version),
@@ -69,6 +71,13 @@ def settlement(request: HttpRequest, settlement_id: str) -> HttpResponse:
         "may_upload": request.user.may(TAKE_FILES, found.entity_id),
     }
     return render_screen(request, "tieout.html", context)
+
+
+@door(READ_MONEY)
+def settlement_fall(request: HttpRequest, settlement_id: str) -> FileResponse:
+    """From sales to payout, by account."""
+    _, version = version_seen_by(request, settlement_id)
+    return fall_file(f"settlement-{version.settlement.settlement_id}.csv", [_fall(version, _signatures(version))])
 
 
 def _signatures(version: SettlementVersion) -> list[SignatureRow]:
@@ -149,12 +158,12 @@ def _booked_figures(journals: list[Booked], posted: Posted) -> list[Figure]:
     ]
 
 
-def _chart(rows: list[SignatureRow], total_name: str) -> Chart | None:
-    """By account; several amounts of one account are one bar."""
+def _fall(version: SettlementVersion, rows: list[SignatureRow]) -> Fall:
+    """By account; several amounts of one account are one step."""
     steps: dict[str, Decimal] = defaultdict(Decimal)
     for row in rows:
         steps[row.account.name if row.account else "No account"] += row.amount
-    return chart(list(steps.items()), total_name) if rows else None
+    return Fall(version.settlement.currency, list(steps.items()), "Payout" if version.state == State.TAKEN else "Sum of lines")
 
 
 def _checks(

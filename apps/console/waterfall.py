@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 
 WIDTH, HEIGHT = 980, 262
 LEFT, FLOOR, CEILING = 4, 214, 34
@@ -42,6 +43,32 @@ class Bar:
 class Chart:
     bars: Sequence[Bar]
     zero: float
+
+
+@dataclass(frozen=True)
+class Fall:
+    """Steps in their order and what they lead to, as a picture and as rows: (name, amount, what is left after it)."""
+
+    currency: str
+    steps: Sequence[tuple[str, Decimal]]
+    total_name: str
+
+    @property
+    def chart(self) -> Chart:
+        return chart(self.steps, self.total_name)
+
+    @property
+    def total(self) -> Decimal:
+        return sum((amount for _, amount in self.steps), Decimal(0))
+
+    @property
+    def rows(self) -> list[tuple[str, Decimal, Decimal]]:
+        left = accumulate(amount for _, amount in self.steps)
+        return [(name, amount, after) for (name, amount), after in zip(self.steps, left, strict=True)]
+
+    @property
+    def shares_a_bar(self) -> bool:
+        return sum(bool(amount) for _, amount in self.steps) > BARS
 
 
 def chart(steps: Sequence[tuple[str, Decimal]], total_name: str) -> Chart:

@@ -258,6 +258,10 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         )
 
 
+# After these entries another amount may be at stake with a team: what was, is read back from them.
+WEIGHING = ("case.opened", "case.changed", "case.handed-over")
+
+
 class AuditEntry(models.Model):
     """Who did what to what, before and after, and why. The database refuses UPDATE, DELETE and TRUNCATE of it.
 
@@ -278,4 +282,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["subject", "id"], name="audit_subject")]
+        indexes = [
+            models.Index(fields=["subject", "id"], name="audit_subject"),
+            models.Index(fields=["entity", "at"], name="audit_of_stakes", condition=models.Q(verb__in=WEIGHING)),
+        ]

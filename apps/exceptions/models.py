@@ -130,6 +130,7 @@ class Case(models.Model):
             models.Index(fields=["assigned_to"], name="case_assigned", condition=Q(assigned_to__isnull=False)),
             GinIndex(fields=["words"], name="case_words", condition=IS_LIVE, gin_pending_list_limit=1024),
             models.Index(fields=["entity", "team", "opened_at"], name="case_by_opening"),
+            models.Index(fields=["entity", "team", "ended_at"], name="case_by_end", condition=Q(ended_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

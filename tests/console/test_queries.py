@@ -276,6 +276,7 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "months": ("/close/", a_month),
     "signatures": ("/mapping/?show=signatures", a_signature),
     "audit": ("/audit/", an_entry),
+    "trends": ("/trends/", a_held_case),
     "alerts": ("/alerts/", an_alert),
     "alert channels": ("/alerts/channels/", an_alert),
     "listings": ("/listings/", a_mapped_listing),
