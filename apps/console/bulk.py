@@ -62,7 +62,7 @@ def bulk_new(request: HttpRequest, team: str) -> HttpResponse:
             "move": BULK_MOVES.get(action),
             "ids": [] if every else ids,
             "every": every,
-            "chosen": asked.words() if every else "Ticked in the list",
+            "chosen": asked.words(request.user) if every else "Ticked in the list",
             "number": cases.count(),
             **_asking(action, cases, entity_ids, request.user),
         }
