@@ -22,7 +22,8 @@ CASES = """
         worth, rate_known, due_at, score, ending)
     SELECT 'settlement.fee-unmapped', %(entity)s, 'amazon.co.uk | order | itemfees | pilot fee ' || n || ' | none', 'finance',
         'open', true, 'structural',
-        jsonb_build_object('transaction_type', 'Order', 'amount_type', 'ItemFees', 'amount_description', 'Pilot fee ' || n),
+        jsonb_build_object('marketplace', 'Amazon.co.uk', 'transaction_type', 'Order', 'amount_type', 'ItemFees',
+            'amount_description', 'Pilot fee ' || n, 'sign', 'credit', 'first', '2026-10-26'),
         n %% 40, n / 7.0, 'GBP', n / 7.0, true, '2026-12-01 12:00+00', n / 1000.0, '{}'
     FROM generate_series(1, %(cases)s) n
 """
