@@ -11,6 +11,7 @@ from apps.integrations import jobs
 from apps.integrations.leases import Progress
 from apps.integrations.models import Job
 from opsconsole.operate import reports
+from opsconsole.operate.reports import reduced
 from tests.factories import EntityFactory
 from tests.operate.sentry import sentry
 
@@ -57,3 +58,8 @@ def test_an_error_in_a_job_comes_with_the_job_s_id_and_nobody_s_data(reported, m
     assert event["tags"]["job_id"] == str(job.pk)
     assert event["exception"]["values"][-1]["value"] == "2 credentials did not work"
     assert not [word for word in (SECRET, BUYER) if word in json.dumps(event)]
+
+
+def test_a_link_to_set_a_password_is_not_reported():
+    event = reduced({"request": {"method": "GET", "url": "https://console.example/login/link/Mg/s3cret-1/?q=1"}}, {})
+    assert event["request"] == {"method": "GET", "url": "https://console.example/login/link/…"}
