@@ -52,6 +52,7 @@ from apps.console import (
     tieout,
     trends,
     upload,
+    workdays,
 )
 
 handler400 = denials.broken
@@ -117,6 +118,7 @@ urlpatterns = [
     path("exports/<int:pk>/void/", exports.void, name="void"),
     path("exports/<int:pk>/file/", exports.batch_file, name="batch_file"),
     path("checks/signed/<int:pk>/", checks.signed_check, name="signed_check"),
+    path("checks/<int:entity>/calendar/", workdays.work_calendar, name="work_calendar"),
     path("checks/<int:entity>/<str:name>/", checks.check, name="check"),
     path("checks/<int:entity>/<str:name>/<str:deed>/", checks.check_do, name="check_do"),
     path("close/", close.close, name="close"),

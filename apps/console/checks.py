@@ -1,6 +1,6 @@
 """A routine of a company: what there is to see now, the last days with who signed, signing it, marking a day as peak."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -13,8 +13,10 @@ from django.utils import timezone
 from apps.console.deeds import Attempted, attempt, may_not, offer
 from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.whose import Whose, whose
+from apps.core.errors import NotAllowed
 from apps.core.models import Entity, User
-from apps.core.permissions import READ_ORDERS, SIGN_CHECKS
+from apps.core.permissions import SIGN_CHECKS
+from apps.core.refusals import not_allowed_words
 from apps.exceptions.models import Case
 from apps.exceptions.types import Plan, digest
 from apps.work.deeds import Deed
@@ -23,12 +25,6 @@ from apps.work.routines import ROUTINES, Entry, Routine, days, decided, due, mar
 
 ENTRIES_SHOWN = 200
 DAYS_SHOWN = 7
-KINDS = {
-    "late": "past or near their ship-by",
-    "held": "held",
-    "refused": "refused",
-    "unreadable": "unreadable",
-}
 
 
 @dataclass
@@ -68,7 +64,7 @@ def _preview_sign(subject: Subject, actor: User, cleaned: dict[str, Any]) -> Pla
     late = [entry.label for entry in entries if entry.late]
     count = len(entries)
     effect = "Sign with zero" if not count else f"Sign with {count:,} left" if count > 1 else "Sign with one left"
-    named = f" {len(late):,} past their ship-by {'is' if len(late) == 1 else 'are'} named in it." if late else ""
+    named = f" {len(late):,} past their deadline {'is' if len(late) == 1 else 'are'} named in it." if late else ""
     return Plan(
         effect=effect,
         says=f"It says what was there, what was decided and what is left, with your name.{named}",
@@ -101,41 +97,51 @@ SIGN = Deed(
 PEAK = Deed(
     name="peak", label="Mark a day as peak", permission=SIGN_CHECKS, form=PeakForm, preview=_preview_peak, run=_run_peak
 )
-DEEDS = {deed.name: deed for deed in (SIGN, PEAK)}
 
 
-@door(READ_ORDERS)
+def _deeds(routine: Routine) -> dict[str, Deed]:
+    """Whoever signs a routine may sign it; days are marked as peak where it is signed more often on them."""
+    sign_it = replace(SIGN, permission=routine.permission)
+    return {deed.name: deed for deed in (sign_it, PEAK)} if routine.peak_hours else {sign_it.name: sign_it}
+
+
+@door()
 def check(request: HttpRequest, entity: int, name: str) -> HttpResponse:
     """?do=peak chooses the other deed."""
     subject = _subject(request, entity, name)
-    deed = DEEDS.get(request.GET.get("do", ""), SIGN)
-    able = not may_not(deed, subject, request.user) and (deed is PEAK or due(subject.routine, subject.entity, subject.now))
+    deeds = _deeds(subject.routine)
+    deed = deeds.get(request.GET.get("do", ""), deeds[SIGN.name])
+    able = not may_not(deed, subject, request.user) and (
+        deed is PEAK or due(subject.routine, subject.entity, subject.now)
+    )
     return _show(request, subject, offer(deed, subject, request.user) if able else None)
 
 
-@door(READ_ORDERS, methods=["POST"])
+@door(methods=["POST"])
 def check_do(request: HttpRequest, entity: int, name: str, deed: str) -> HttpResponse:
     """Preview the deed, or do it if it still matches the preview."""
     subject = _subject(request, entity, name)
-    if deed not in DEEDS:
+    deeds = _deeds(subject.routine)
+    if deed not in deeds:
         raise Http404(f"nothing called {deed}")
-    attempted = attempt(DEEDS[deed], subject, request)
+    attempted = attempt(deeds[deed], subject, request)
     if attempted.done:
         return redirect("check", entity=entity, name=name)
     return _show(request, subject, attempted)
 
 
-@door(READ_ORDERS)
+@door()
 def signed_check(request: HttpRequest, pk: int) -> HttpResponse:
     """A check as it was signed."""
-    mine = SignedCheck.objects.filter(entity__in=request.user.entities_where(READ_ORDERS))
-    found = get_object_or_404(mine.select_related("entity", "signed_by"), pk=pk)
+    mine = SignedCheck.objects.filter(entity__in=request.companies.all).select_related("entity", "signed_by")
+    found = get_object_or_404(mine, pk=pk)
+    _check_reads(request.user, ROUTINES[found.routine], found.entity)
     show_in_zone(found.entity)
     context = {
         "check": found,
         "routine": ROUTINES[found.routine],
         "seen": found.seen[:ENTRIES_SHOWN],
-        "kinds": _kinds(entry["kind"] for entry in found.seen),
+        "kinds": _kinds(ROUTINES[found.routine], (entry["kind"] for entry in found.seen)),
     }
     return render_screen(request, "signed_check.html", context)
 
@@ -143,9 +149,15 @@ def signed_check(request: HttpRequest, pk: int) -> HttpResponse:
 def _subject(request: HttpRequest, entity: int, name: str) -> Subject:
     if name not in ROUTINES:
         raise Http404(f"no routine {name}")
-    found = get_object_or_404(Entity.objects.filter(pk__in=request.user.entities_where(READ_ORDERS)), pk=entity)
+    found = get_object_or_404(Entity.objects.visible_to(request.user), pk=entity)
+    _check_reads(request.user, ROUTINES[name], found)
     show_in_zone(found)
     return Subject(found, ROUTINES[name], timezone.now())
+
+
+def _check_reads(person: User, routine: Routine, entity: Entity) -> None:
+    if not person.may(routine.reads, entity.pk):
+        raise NotAllowed(not_allowed_words(routine.reads, person))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,15 +184,16 @@ def _causes(entries: list[Entry], person: User) -> list[Cause]:
     ]
 
 
-def _kinds(found: Any) -> list[tuple[str, int]]:
+def _kinds(routine: Routine, found: Any) -> list[tuple[str, int]]:
     """(what it is in words, how many), the most urgent kind first."""
-    kinds = sorted(found, key=list(KINDS).index)
-    return [(KINDS[kind], len(list(rows))) for kind, rows in groupby(kinds)]
+    kinds = sorted(found, key=list(routine.kinds).index)
+    return [(routine.kinds[kind], len(list(rows))) for kind, rows in groupby(kinds)]
 
 
 def _show(request: HttpRequest, subject: Subject, attempted: Attempted | None) -> HttpResponse:
     entries: list[Entry] = list(subject.routine.gather(subject.entity, subject.now))
-    chosen = attempted.deed if attempted else SIGN
+    deeds = _deeds(subject.routine)
+    chosen = attempted.deed if attempted else deeds[SIGN.name]
     week = days(subject.routine, subject.entity, subject.now, DAYS_SHOWN)
     context = {
         "company": subject.entity,
@@ -188,17 +201,18 @@ def _show(request: HttpRequest, subject: Subject, attempted: Attempted | None) -
         "shown": len(entries[:ENTRIES_SHOWN]),
         "causes": _causes(entries[:ENTRIES_SHOWN], request.user),
         "count": len(entries),
-        "late": sum(entry.late for entry in entries),
-        "kinds": _kinds(entry.kind for entry in entries),
+        "heading": subject.routine.heading(entries),
+        "kinds": _kinds(subject.routine, (entry.kind for entry in entries)),
         "decided": decided(subject.routine, subject.entity, entries),
         "week": week,
-        "missed": sum(slot.missed for day in week for slot in day),
+        "missed": sum(slot.missed for day in week for slot in day.slots),
         "due": due(subject.routine, subject.entity, subject.now),
         "next_due": next_due(subject.routine, subject.entity, subject.now),
         "attempted": attempted,
-        "may_not": may_not(SIGN, subject, request.user),
-        "others": [(deed.name, deed.label) for deed in DEEDS.values() if deed != chosen] if attempted else [],
-        "others_alone": not attempted and not may_not(PEAK, subject, request.user),
+        "may_not": may_not(deeds[SIGN.name], subject, request.user),
+        "others": [(deed.name, deed.label) for deed in deeds.values() if deed != chosen] if attempted else [],
+        "others_alone": not attempted and PEAK.name in deeds and not may_not(PEAK, subject, request.user),
+        "off": week[-1].off,
     }
     status = attempted.status if attempted else 200
     return render_screen(request, "check.html", context, partial="preview", status=status)

@@ -27,12 +27,13 @@ from apps.settlements.models import Settlement, SettlementJournal, SettlementVer
 from apps.work.flow import flows
 from apps.work.models import Proposal
 from apps.work.periods import FORTNIGHT
-from apps.work.routines import ROUTINES, Routine, Slot, days
+from apps.work.routines import ROUTINES, Day, Routine, days
 
 TOP = 5
 SETTLEMENTS_SHOWN = 8
 JOBS_SHOWN = 5
 DAYS_SHOWN = 5
+WEEK = 7  # within it a weekly routine is due once
 APPROVALS_SHOWN = 5
 
 
@@ -71,7 +72,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "watched": [kind.title for kind in REGISTRY.values() if kind.team in teams],
         "books": _books(user, companies) if reads_money else None,
         "refused": refused_files(user, companies).count() if reads_money else 0,
-        "routines": _routines(companies, teams),
+        "routines": _routines(user, companies, teams),
         "troubled": _troubled(user, companies) if user.may_anywhere(RUN_JOBS) else None,
         "approvals": _approvals(user, companies),
         "unheard": list(companies.within(faulty_channels(user))),
@@ -129,14 +130,14 @@ def _approvals(user: User, companies: Companies) -> list[Proposal]:
     return list(mine.order_by("pk")[:APPROVALS_SHOWN])
 
 
-def _routines(companies: Companies, teams: list[Team]) -> list[tuple[Entity, Routine, list[list[Slot]]]]:
+def _routines(user: User, companies: Companies, teams: list[Team]) -> list[tuple[Entity, Routine, list[Day]]]:
     """The last days of each routine of these teams, company by company."""
     now = timezone.now()
     return [
-        (entity, routine, days(routine, entity, now, DAYS_SHOWN))
+        (entity, routine, days(routine, entity, now, DAYS_SHOWN if routine.weekday is None else WEEK))
         for entity in companies.shown
         for routine in ROUTINES.values()
-        if routine.team in teams
+        if routine.team in teams and user.may(routine.reads, entity.pk)
     ]
 
 

@@ -138,6 +138,11 @@ def _token(did: str) -> Callable[[AuditEntry, ZoneInfo], tuple[str, str]]:
     return lambda entry, zone: (f"{did} “{(entry.after or entry.before)['name']}”.", entry.reason)
 
 
+def _day_set(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    day = datetime.fromisoformat(entry.after["day"])
+    return f"made {day.day} {day:%b %Y} a day {'of work' if entry.after['works'] else 'off'}: {entry.after['name']}.", ""
+
+
 def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     """An action on a case, or what happened to something else: "fee.mapped" is "Fee mapped."."""
     reason = entry.reason and f"Reason: {entry.reason}"
@@ -183,6 +188,8 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "channel.changed": _moved("changed what it is told, or where."),
     "channel.tested": _moved("sent a test."),
     "alerts.measures-set": _moved("changed the measures."),
+    "calendar.set": _moved("set the working days."),
+    "calendar.day-set": _day_set,
     "runbook.written": _moved("wrote what the company adds."),
     "runbook.taken-out": _moved("took out what the company added."),
     "journal.approved": _moved("approved it."),

@@ -6,4 +6,4 @@ class InventoryConfig(AppConfig):
     label = "inventory"
 
     def ready(self) -> None:
-        from apps.inventory import exception_types, ingest, unmapped  # noqa: F401  register types, feed, use of SKUs
+        from apps.inventory import exception_types, ingest, routines, unmapped  # noqa: F401  register types, feed, use of SKUs

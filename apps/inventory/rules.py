@@ -340,3 +340,19 @@ def against_erp(theirs: int, pooled: Sequence[tuple[Quantities, int]]) -> ErpDri
             reasons.append(Reason(bucket, units))
             rest -= units
     return ErpDrift(theirs=theirs, ours=ours, reasons=reasons, unknown=tuple(unknown) if rest else ())
+
+
+LEAST_UNITS = 2
+LEAST_SHARE = Decimal("0.02")
+LEAST_WORTH = Decimal(50)
+
+
+def beyond(difference: int, counted: int, worth: Decimal | None) -> bool:
+    """Whether a review asks about it (domain.md 5.1): at least 2 units and 2 % of what was counted, or worth 50 and more.
+
+    `worth` is of the difference, in the item's currency; None where the item has no price.
+    """
+    if not difference:
+        return False
+    units = abs(difference)
+    return units >= max(LEAST_UNITS, LEAST_SHARE * counted) or (worth is not None and worth >= LEAST_WORTH)

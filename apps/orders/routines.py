@@ -1,6 +1,6 @@
 """The daily check of rejected orders: held, refused, unreadable, or past the warning of their ship-by (domain.md 5.1)."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,7 +8,8 @@ from django.db.models import F
 
 from apps.core.models import Entity
 from apps.core.money import words
-from apps.core.permissions import SIGN_CHECKS, Team
+from apps.core.permissions import READ_ORDERS, SIGN_CHECKS, Team
+from apps.core.words import counted
 from apps.exceptions.models import Case
 from apps.integrations.models import Command, UnreadableRecord
 from apps.orders.models import Hold, Order, Route, Status
@@ -103,11 +104,30 @@ def began(entity: Entity) -> date | None:
     return first.astimezone(ZoneInfo(entity.zone)).date() + timedelta(days=1) if first else None
 
 
+def heading(entries: Sequence[Entry]) -> str:
+    if not entries:
+        return "No order is held, refused, unreadable or late"
+    late = sum(entry.late for entry in entries)
+    are = "is" if len(entries) == 1 else "are"
+    past = f": {late:,} past {'its' if late == 1 else 'their'} ship-by" if late else ""
+    return f"{counted(len(entries), 'order')} {are} held, refused, unreadable or late{past}"
+
+
 REJECTED_ORDERS = register_routine(Routine(
     name="rejected-orders",
     title="Rejected orders",
     team=Team.OPS,
     permission=SIGN_CHECKS,
+    reads=READ_ORDERS,
+    heading=heading,
+    kinds={
+        "late": "past or near their ship-by",
+        "held": "held",
+        "refused": "refused",
+        "unreadable": "unreadable",
+    },
+    subject="Order",
+    deadline="Ship by",
     hours=(time(9),),
     peak_hours=(time(9), time(14)),
     gather=gather,

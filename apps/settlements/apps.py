@@ -6,4 +6,12 @@ class SettlementsConfig(AppConfig):
     label = "settlements"
 
     def ready(self) -> None:
-        from apps.settlements import exception_types, feed, jobs, leg_jobs, rule_deeds, skus  # noqa: F401  they register themselves
+        from apps.settlements import (  # noqa: F401  they register themselves
+            exception_types,
+            feed,
+            jobs,
+            leg_jobs,
+            routines,
+            rule_deeds,
+            skus,
+        )

@@ -3,6 +3,7 @@ What each keeps an eye on."""
 
 from uuid import uuid4
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -23,6 +24,33 @@ class PeakDay(models.Model):
     class Meta:
         ordering = ["day"]
         constraints = [models.UniqueConstraint(fields=["entity", "day"], name="one_peak_mark_per_day")]
+
+
+def monday_to_friday() -> list[int]:
+    return [0, 1, 2, 3, 4]
+
+
+class WorkCalendar(models.Model):
+    """On which weekdays a company works (Monday is 0) and whose public holidays it keeps; no country: none."""
+
+    entity = models.OneToOneField(Entity, models.CASCADE, related_name="work_calendar")
+    weekdays = ArrayField(models.PositiveSmallIntegerField(), default=monday_to_friday)
+    country = models.CharField(max_length=2, blank=True)
+    subdivision = models.CharField(max_length=10, blank=True)
+
+
+class OwnDay(models.Model):
+    """A day that a person put in as off, or on which the company works although it would be off."""
+
+    entity = models.ForeignKey(Entity, models.CASCADE, related_name="own_days")
+    day = models.DateField()
+    works = models.BooleanField()
+    name = models.CharField(max_length=80)
+    set_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [models.UniqueConstraint(fields=["entity", "day"], name="one_word_per_day")]
 
 
 class SignedCheck(models.Model):

@@ -12,14 +12,17 @@ from apps.core.locks import wait_for
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import Permission, Team, check_may
 from apps.work.models import PeakDay, SignedCheck
+from apps.work.workdays import WEEKDAYS, WorkDays, work_days
+
+FURTHEST = 28  # days between two signatures of a weekly routine, at most: a company that is shut longer misses none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One thing that a check shows. `subject` is stable ("order:12"), the rest is for people; no buyer's data.
 
-    `late`: it is past its deadline. `order` is the id of the order that it is, `case` of the case that it waits on, where
-    there is one.
+    `late`: it is past its deadline. `order`, `listing` and `settlement` (its number) name the page of what it is, `case`
+    the case that it waits on, where there is one.
     """
 
     subject: str
@@ -31,6 +34,8 @@ class Entry:
     due_at: datetime | None = None
     late: bool = False
     order: int | None = None
+    listing: int | None = None
+    settlement: str = ""
     case: int | None = None
     held_by: str = ""
 
@@ -50,7 +55,11 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Routine:
-    """`hours` in the company's zone, `peak_hours` on a day marked peak. `gather(entity, now)` is what there is to see.
+    """Signed on each working day, or with a `weekday` (Monday is 0) once a week: on that day, or the next working one.
+
+    `hours` in the company's zone, `peak_hours` on a day marked peak. `gather(entity, now)` is what there is to see.
+    `heading(entries)` says it in a sentence, `kinds` each kind in words, the most urgent first. `subject` and `deadline` head
+    the columns of what an entry is and of `due_at`. `reads` is who sees it; `lacks` says what it cannot tell.
 
     `became(entity, subjects)` says in words what happened to those that are gone. `began(entity)` is the first day on which
     there was anything to check, or None: no day before it was missed.
@@ -60,11 +69,24 @@ class Routine:
     title: str
     team: Team
     permission: Permission
+    reads: Permission
+    heading: Callable[[Sequence[Entry]], str]
+    kinds: Mapping[str, str]
+    subject: str
+    deadline: str
     hours: tuple[time, ...]
-    peak_hours: tuple[time, ...]
     gather: Callable[[Entity, datetime], Sequence[Entry]]
     became: Callable[[Entity, Collection[str]], Mapping[str, str]]
     began: Callable[[Entity], date | None]
+    peak_hours: tuple[time, ...] = ()
+    weekday: int | None = None
+    lacks: str = ""
+
+    @property
+    def every(self) -> str:
+        return (
+            "Signed every working day" if self.weekday is None else f"Signed once a week, from {WEEKDAYS[self.weekday]}"
+        )
 
 
 ROUTINES: dict[str, Routine] = {}
@@ -96,47 +118,87 @@ class Slot:
         return "signed" if self.signed else "missed" if self.missed else "todo" if self.due else ""
 
 
-def days(routine: Routine, entity: Entity, now: datetime, count: int) -> list[list[Slot]]:
-    """The slots of the last `count` days, today last. Two queries."""
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """`off` is why nobody works on it."""
+
+    day: date
+    slots: tuple[Slot, ...]
+    off: str
+
+
+def days(routine: Routine, entity: Entity, now: datetime, count: int) -> list[Day]:
+    """The last `count` days, today last. Four queries."""
+    today = now.astimezone(ZoneInfo(entity.zone)).date()
+    return days_between(routine, entity, now, today - timedelta(days=count - 1), today)
+
+
+def days_between(routine: Routine, entity: Entity, now: datetime, first: date, last: date) -> list[Day]:
+    """Those days and what each asks for. Four queries."""
     here = now.astimezone(ZoneInfo(entity.zone))
-    first = here.date() - timedelta(days=count - 1)
-    peaks = set(entity.peak_days.filter(day__gte=first).values_list("day", flat=True))
-    signed = {
-        (row.day, row.slot): row
-        for row in SignedCheck.objects.filter(entity=entity, routine=routine.name, day__gte=first).select_related(
-            "signed_by"
-        )
-    }
-    began = routine.began(entity)
-    return [
-        _slots(routine, first + timedelta(days=ahead), here, began, peaks, signed) for ahead in range(count)
-    ]
-
-
-def _slots(
-    routine: Routine,
-    day: date,
-    here: datetime,
-    began: date | None,
-    peaks: set[date],
-    signed: Mapping[tuple[date, int], SignedCheck],
-) -> list[Slot]:
-    """A slot can be signed until the next one begins: then it is missed. Before the first hour the first is due already."""
-    hours = routine.peak_hours if day in peaks else routine.hours
-    found = []
-    for number, at in enumerate(hours, 1):
-        over = day < here.date() or (number < len(hours) and day == here.date() and here.time() >= hours[number])
-        begun = day == here.date() and (number == 1 or here.time() >= at)
-        row = signed.get((day, number))
-        missed = over and row is None and began is not None and day >= began
-        waits = begun and not over and row is None
-        found.append(Slot(day=day, number=number, at=at, signed=row, over=over, missed=missed, due=waits))
+    peaks = set(entity.peak_days.filter(day__range=(first, last)).values_list("day", flat=True))
+    rows = SignedCheck.objects.filter(entity=entity, routine=routine.name, day__range=(first, last))
+    signed = {(row.day, row.slot): row for row in rows.select_related("signed_by")}
+    work, began, found = work_days(entity), routine.began(entity), []
+    for ahead in range((last - first).days + 1):
+        day = first + timedelta(days=ahead)
+        peak = day in peaks and bool(routine.peak_hours)
+        hours = routine.peak_hours if peak else routine.hours if asks(routine, day, work) else ()
+        until = _until(routine, day, work)
+        slots = [
+            _slot(day, number, hours, until, here, began, signed.get((day, number)))
+            for number in range(1, len(hours) + 1)
+        ]
+        found.append(Day(day=day, slots=tuple(slots), off="" if peak else work.off(day)))
     return found
 
 
+def asks(routine: Routine, day: date, work: WorkDays) -> bool:
+    """Whether a day asks for a signature. A weekly one moves to the next working day of the same seven."""
+    if work.off(day):
+        return False
+    if routine.weekday is None:
+        return True
+    behind = (day.weekday() - routine.weekday) % 7
+    return all(work.off(day - timedelta(days=ago)) for ago in range(1, behind + 1))
+
+
+def _until(routine: Routine, day: date, work: WorkDays) -> date:
+    """The last day on which a day's signature can be given: a weekly one until the next is due."""
+    if routine.weekday is None:
+        return day
+    ahead = next((n for n in range(1, FURTHEST) if asks(routine, day + timedelta(days=n), work)), FURTHEST)
+    return day + timedelta(days=ahead - 1)
+
+
+def _slot(
+    day: date,
+    number: int,
+    hours: tuple[time, ...],
+    until: date,
+    here: datetime,
+    began: date | None,
+    signed: SignedCheck | None,
+) -> Slot:
+    """A slot can be signed until the next one begins: then it is missed. Before the first hour the first is due already."""
+    today = here.date()
+    over = until < today or (number < len(hours) and day == today and here.time() >= hours[number])
+    begun = day < today or (day == today and (number == 1 or here.time() >= hours[number - 1]))
+    return Slot(
+        day=day,
+        number=number,
+        at=hours[number - 1],
+        signed=signed,
+        over=over,
+        missed=over and signed is None and began is not None and day >= began,
+        due=begun and not over and signed is None,
+    )
+
+
 def due(routine: Routine, entity: Entity, now: datetime) -> Slot | None:
-    """The slot that can be signed now."""
-    return next((slot for slot in days(routine, entity, now, 1)[0] if slot.due), None)
+    """The slot that can be signed now. A weekly one may have come up some days ago."""
+    count = 1 if routine.weekday is None else FURTHEST
+    return next((slot for day in days(routine, entity, now, count) for slot in day.slots if slot.due), None)
 
 
 @transaction.atomic
@@ -146,7 +208,10 @@ def sign(*, routine: Routine, entity: Entity, now: datetime, note: str, actor: U
     wait_for(f"checks of {entity.pk}")
     slot = due(routine, entity, now)
     if slot is None:
-        raise Refused(f"{routine.title} is signed. The next one is due {next_due(routine, entity, now)}.", code="signed")
+        raise Refused(
+            f"Nothing of “{routine.title}” is to be signed now. The next one is due {next_due(routine, entity, now)}.",
+            code="signed",
+        )
     entries = routine.gather(entity, now)
     check = SignedCheck.objects.create(
         entity=entity,
@@ -182,7 +247,9 @@ def decided(routine: Routine, entity: Entity, entries: Sequence[Entry]) -> list[
     left = {entry["subject"]: entry["label"] for entry in before.seen} if before else {}
     here = {entry.subject: entry for entry in entries}
     words = routine.became(entity, [subject for subject in left if subject not in here])
-    taken = {subject: f"{entry.held_by} is on it." for subject, entry in here.items() if subject in left and entry.held_by}
+    taken = {
+        subject: f"{entry.held_by} is on it." for subject, entry in here.items() if subject in left and entry.held_by
+    }
     said = words | taken
     return [{"label": label, "words": said[subject]} for subject, label in left.items() if subject in said]
 
@@ -190,8 +257,15 @@ def decided(routine: Routine, entity: Entity, entries: Sequence[Entry]) -> list[
 def next_due(routine: Routine, entity: Entity, now: datetime) -> str:
     """When the next slot begins, in words."""
     here = now.astimezone(ZoneInfo(entity.zone))
-    today = next((slot for slot in days(routine, entity, now, 1)[0] if slot.at > here.time() and not slot.signed), None)
-    return f"today at {today.at:%H:%M}" if today else f"tomorrow at {routine.hours[0]:%H:%M}"
+    ahead = days_between(routine, entity, now, here.date(), here.date() + timedelta(days=FURTHEST))
+    slots = (slot for day in ahead for slot in day.slots if not slot.signed)
+    found = next((slot for slot in slots if slot.day > here.date() or slot.at > here.time()), None)
+    if found is None:
+        return "on no day that is known: see the working days"
+    named = {0: "today", 1: "tomorrow"}.get(
+        (found.day - here.date()).days, f"on {found.day:%a} {found.day.day} {found.day:%b}"
+    )
+    return f"{named} at {found.at:%H:%M}"
 
 
 @transaction.atomic

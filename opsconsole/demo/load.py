@@ -6,6 +6,7 @@ Each step can be repeated, so that a broken-off load goes on where it stopped.
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
@@ -26,12 +27,14 @@ from apps.settlements.charts import apply_chart
 from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
 from apps.work.runbooks import addition, write
+from apps.work.workdays import set_calendar, set_day, work_days
 from opsconsole.demo import alerts, amazon
 from opsconsole.demo.books import keep_books
-from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, MARTA, PEOPLE, PRIYA, Company, Person
+from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, LINDWICK, MARTA, PEOPLE, PRIYA, Company, Person
 from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
 
 LOADED = "demo.loaded"
+REGION = {BRACKENFOLD: "ENG", LINDWICK: "HH"}
 SINCE = date(2026, 9, 1)
 POUNDS_PER_EURO = Decimal("0.87")
 
@@ -57,6 +60,8 @@ def load(say: Callable[[str], None]) -> bool:
         say(f"{file.connection}: {file.name}")
         _read(_stored(file, entities, people[PRIYA]), READ_LEGS)
     say("What people did")
+    for company, entity in entities.items():
+        _keep_open(entity, REGION[company], people[IAN])
     _lose_a_worker(_stored(lost_leg_file(), entities, people[PRIYA]))
     _work(home, priya=people[PRIYA], marta=people[MARTA])
     keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
@@ -66,6 +71,14 @@ def load(say: Callable[[str], None]) -> bool:
     alerts.tell(channels)
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")
     return True
+
+
+def _keep_open(entity: Entity, region: str, ian: User) -> None:
+    """They trade each day of the week; today too, so that the demo has something to sign."""
+    set_calendar(entity=entity, weekdays=range(7), country=entity.country, subdivision=region, actor=ian)
+    today = timezone.now().astimezone(ZoneInfo(entity.zone)).date()
+    if work_days(entity).off(today):
+        set_day(entity=entity, day=today, works=True, name="Open as usual", actor=ian)
 
 
 def _company(company: Company) -> Entity:

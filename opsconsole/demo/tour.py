@@ -83,6 +83,11 @@ def _mark_a_peak(page: Page) -> None:
     page.get_by_role("link", name="Mark a day as peak").click()
 
 
+def _the_calendar(page: Page) -> None:
+    _the_check(page)
+    page.get_by_role("link", name="Calendar", exact=True).click()
+
+
 def _held_legs(page: Page) -> None:
     page.goto("/settlements/")
     page.get_by_role("link", name="order_legs_uk_september.csv").click()
@@ -421,6 +426,10 @@ def screens(newcomer: Login) -> list[Screen]:
             ("check-zero", kofi, _the_check_with_zero),
             ("check-signed", kofi, _signed_zero),
             ("check-read-only", elin, _the_check),
+            ("check-variance", tom, _the_check),
+            ("check-payouts", priya, _the_check),
+            ("work-calendar", kofi, _the_calendar),
+            ("work-calendar-read-only", elin, _the_calendar),
             ("case-sku", tom, case_of("sku.unmapped", team="ecommerce")),
             ("case-channel", tom, case_of("order.channel-unknown", team="ecommerce")),
             ("case-late-orders", kofi, case_of("order.late-ship", team="ops")),

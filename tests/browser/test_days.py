@@ -75,7 +75,7 @@ def test_operations_sign_that_no_order_was_rejected(page_of):
     check_of(LINDWICK, kofi).get_by_role("link", name="Open the check").click()
     heading, main = kofi.get_by_role("heading", level=1), kofi.locator("main")
     expect(heading).to_have_text("No order is held, refused, unreadable or late")
-    expect(main).to_contain_text("Nothing is rejected")
+    expect(main).to_contain_text("Nothing is left")
     expect(main).to_contain_text("a signed zero says that somebody looked")
     today = kofi.locator(".week td").last
     expect(today).to_have_text("Sign")

@@ -92,7 +92,7 @@ def test_signing_keeps_what_was_seen_decided_and_left_and_names_what_is_late(ent
 
 def test_zero_is_signed_and_only_once(entity, kofi):
     assert check(entity, kofi).seen == []
-    with pytest.raises(Refused, match=r"is signed\. The next one is due tomorrow at 09:00"):
+    with pytest.raises(Refused, match=r"to be signed now\. The next one is due tomorrow at 09:00"):
         check(entity, kofi)
 
 
@@ -100,10 +100,10 @@ def test_a_peak_day_is_signed_twice_and_a_slot_that_passed_is_missed(entity, kof
     order(entity)
     today = NINE.date()
     mark_it(entity, kofi, today)
-    (morning, afternoon) = days(REJECTED_ORDERS, entity, NINE, 1)[0]
+    (morning, afternoon) = days(REJECTED_ORDERS, entity, NINE, 1)[0].slots
     assert (morning.state, afternoon.state) == ("todo", "")
     later = NINE.replace(hour=15)
-    (morning, afternoon) = days(REJECTED_ORDERS, entity, later, 1)[0]
+    (morning, afternoon) = days(REJECTED_ORDERS, entity, later, 1)[0].slots
     assert (morning.state, afternoon.state) == ("missed", "todo")
     assert check(entity, kofi, at=later).slot == 2
     assert due(REJECTED_ORDERS, entity, later) is None
@@ -121,8 +121,8 @@ def test_a_day_that_is_over_cannot_become_peak(entity, kofi):
 def test_a_missed_day_shows_and_days_before_the_first_order_do_not(entity, kofi):
     order(entity, received_at=NINE - timedelta(days=3))
     check(entity, kofi, at=NINE - timedelta(days=1))
-    week = days(REJECTED_ORDERS, entity, NINE, 5)
-    assert [day[0].state for day in week] == ["", "", "missed", "signed", "todo"]
+    week = days(REJECTED_ORDERS, entity, NINE, 4)
+    assert [day.slots[0].state for day in week] == ["", "missed", "signed", "todo"]
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role != Role.OPS])
