@@ -2,7 +2,7 @@ import json
 import os
 import sys
 
-from bench import bulk, database, imports, mapping, orders, quarantine, queue, settlement
+from bench import bulk, database, imports, mapping, orders, quarantine, queue, search, settlement
 from bench.figures import Row, Skipped, table
 
 # Name of a row -> the measurement that yields it. One measurement may yield several rows.
@@ -10,6 +10,7 @@ MEASUREMENTS = {
     "settlement": settlement.measure,
     "settlement-memory": settlement.measure,
     "queue": queue.measure,
+    "search": search.measure,
     "mapping": mapping.measure,
     "correction": mapping.measure,
     "orders": orders.measure,

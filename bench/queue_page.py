@@ -42,11 +42,17 @@ ROLLUPS = """
     SELECT %(version)s, signature_id, '2026-10-26', '', count(*), 0, -sum(amount)
     FROM settlements_settlementline WHERE version_id = %(version)s GROUP BY signature_id
 """
+RARE = """
+    UPDATE exceptions_case SET notes = 'Asked the office in Luxembourg'
+    WHERE id IN (SELECT id FROM exceptions_case WHERE entity_id = %(entity)s ORDER BY id LIMIT 20)
+"""
 clients: dict[str, Client] = {}
 
 
 def prepare(company: str, cases: int, lines: int) -> dict[str, int]:
-    """A company with one taken settlement whose lines are spread over so many unmapped fees; a sweep opens the cases."""
+    """A company with one taken settlement whose lines are spread over so many unmapped fees; a sweep opens the cases. All are
+    about a pilot fee; 20 have a word of their own.
+    """
     entity = Entity.objects.create(name=company, country="GB", zone="Europe/London", base_currency="GBP")
     person = User.objects.create_user(email=f"{company.lower()}@example.org", name=company)
     person.memberships.create(entity=entity, role="finance")
@@ -67,14 +73,16 @@ def prepare(company: str, cases: int, lines: int) -> dict[str, int]:
         for statement in (SIGNATURES, LINES, ROLLUPS):
             cursor.execute(statement, values)
     first, second = sweep(FEES, Scope(entity=entity)), sweep(FEES, Scope(entity=entity))
+    with connection.cursor() as cursor:
+        cursor.execute(RARE, values)
     clients[company] = Client(headers={"host": "localhost"})
     clients[company].force_login(person)
     return {"opened": first.opened, "changed_by_a_second_sweep": second.opened + second.refreshed + second.cleared}
 
 
-def pages(companies: list[str]) -> dict[str, dict[str, float]]:
+def pages(companies: list[str], asked: str = "") -> dict[str, dict[str, float]]:
     """Median seconds and queries of each company's page. The requests alternate, so that both meet the same machine."""
-    url = reverse("queue", args=["finance"])
+    url = reverse("queue", args=["finance"]) + asked
     times: dict[str, list[float]] = {company: [] for company in companies}
     for _ in range(REQUESTS):
         for company in companies:

@@ -15,7 +15,7 @@ from apps.console.came_back import came_back
 from apps.console.case_moves import MOVES, Move, form_for, offered
 from apps.console.deeds import ask
 from apps.console.middleware import CONFLICT, UNPROCESSABLE
-from apps.console.queue import acts_on, behind
+from apps.console.queue import acts_on
 from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.timeline import timeline
 from apps.core.errors import NotAllowed, Refused
@@ -30,6 +30,7 @@ from apps.exceptions.types import Action, Plan
 from apps.exceptions.weighing import NeedsSecondPerson
 from apps.settlements.replay import CHANGES
 from apps.work.proposals import waiting_for
+from apps.work.ranking import behind
 from apps.work.runbooks import addition
 
 

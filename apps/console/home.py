@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.console.alerts import faulty_channels
 from apps.console.jobs import TROUBLED, jobs_visible_to
 from apps.console.pictures import sparks
-from apps.console.queue import ranked, totals
+from apps.console.queue import totals
 from apps.console.screens import Companies, door, render_screen
 from apps.console.settlements import WAITING, Row, refused_files, rows_of
 from apps.console.start import nothing_read_yet
@@ -27,6 +27,7 @@ from apps.settlements.models import Settlement, SettlementJournal, SettlementVer
 from apps.work.flow import flows
 from apps.work.models import Proposal
 from apps.work.periods import FORTNIGHT
+from apps.work.ranking import ranked
 from apps.work.routines import ROUTINES, Day, Routine, days
 
 TOP = 5

@@ -20,28 +20,8 @@ from apps.exceptions.types import REGISTRY, Action
 from apps.work.bulk.moves import BULK_MOVES
 from apps.work.counts import MOST, counts
 from apps.work.filters import DUES, VIEWS, CaseFilter
+from apps.work.ranking import behind, ranked
 from apps.work.saved_views import may_change, saved_for
-
-
-def ranked(queues: Sequence[tuple[int, Team]], condition: Q, size: int) -> list[Case]:
-    """The first cases by rank of these (company, team). Each is a branch that walks its part of queue_by_rank."""
-    branches = [
-        Case.objects.live().filter(condition, entity_id=entity, team=team).by_rank().values_list("id", "score")[:size]
-        for entity, team in queues
-    ]
-    if not branches:
-        return []
-    first = branches[0]
-    if len(branches) > 1:
-        first = first.union(*branches[1:], all=True).order_by("-score", "id")[:size]
-    keys = [key for key, _ in first]
-    cases = Case.objects.select_related("entity", "assigned_to", "claimed_by", "earlier").in_bulk(keys)
-    return [cases[key] for key in keys]
-
-
-def behind(score: float, pk: int) -> Q:
-    """The cases that rank below this one."""
-    return Q(score__lt=score) | Q(score=score, id__gt=pk)
 
 
 def cursor_of(case: Case) -> str:
@@ -58,20 +38,20 @@ def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", st
     team = Team(asked.team)
     entity_ids = entities_showing(request.user, request.companies, team)
     tallies = list(Tally.objects.filter(entity_id__in=entity_ids, team=team))
-    cases = ranked(
-        [(entity, team) for entity in entity_ids],
-        asked.condition(request.user) & _after(request.GET.get("after", "")),
-        PAGE + 1,
-    )
+    queues = [(entity, team) for entity in entity_ids]
+    after = _after(request.GET.get("after", ""))
+    cases = ranked(queues, asked.condition(request.user), PAGE + 1, after=after, rare=not asked.tallied)
     shown, whole = cases[:PAGE], CaseFilter(view=asked.view)
     saved = saved_for(request.user, team, entity_ids)
     tabs = [replace(asked, view=view) for view in VIEWS]
-    numbers = _numbers([*tabs, *(asks for _, asks in saved)], tallies, request.user, entity_ids)
+    # What no tally counts is counted where one is, and for what one keeps: five views of a search would be five searches.
+    numbered = [tab for tab in tabs if tab == asked or tab.tallied or replace(tab, view="all").tallied]
+    numbers = _numbers([*numbered, *(asks for _, asks in saved)], tallies, request.user, entity_ids)
     works = [entity for entity in entity_ids if works_for_team(request.user, team, entity)]
     context = {
         "team": team,
         "asked": asked,
-        "views": [(VIEWS[tab.view][0], address_of(tab), tab == asked, numbers[tab]) for tab in tabs],
+        "views": [(VIEWS[tab.view][0], address_of(tab), tab == asked, numbers.get(tab)) for tab in tabs],
         "saved": [(view, numbers[asks], asks == asked) for view, asks in saved],
         "here": [(view, may_change(view, request.user)) for view, asks in saved if asks == asked],
         "clear": address_of(CaseFilter(team=team, view=asked.view)),

@@ -127,6 +127,8 @@ class Case(models.Model):
         indexes = [
             models.Index("entity", "team", models.F("score").desc(), "id", name="queue_by_rank", condition=IS_LIVE),
             models.Index(fields=["type", "entity", "subject", "id"], name="case_by_cause"),
+            models.Index(fields=["entity", "team", "due_at"], name="case_by_deadline", condition=IS_LIVE),
+            models.Index(fields=["entity", "team", "-worth"], name="case_by_worth", condition=IS_LIVE),
             models.Index(fields=["assigned_to"], name="case_assigned", condition=Q(assigned_to__isnull=False)),
             GinIndex(fields=["words"], name="case_words", condition=IS_LIVE, gin_pending_list_limit=1024),
             models.Index(fields=["entity", "team", "opened_at"], name="case_by_opening"),

@@ -163,10 +163,13 @@ def _due_before(due: str) -> datetime:
 
 
 def worded_as(q: str) -> Q:
-    """Cases that have all the words, each whole or as a beginning. A word of a type's title stands for its cases."""
+    """Cases that have all the words, each whole or as a beginning. A word of a type's title stands for its cases.
+
+    The whole word is asked for beside its beginnings, since the server knows only of whole words how many cases have them.
+    """
     wanted = Q()
     for word in filter(None, BETWEEN_WORDS.split(q.lower())):
-        has = Q(words=SearchQuery(f"'{word}':*", config="simple", search_type="raw"))
+        has = Q(words=SearchQuery(f"'{word}' | '{word}':*", config="simple", search_type="raw"))
         titled = [code for code, kind in REGISTRY.items() if _begins_a_word(kind.title.lower(), word)]
         wanted &= has | Q(type__in=titled) if titled else has
     return wanted
