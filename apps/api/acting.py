@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.http import Http404
@@ -17,13 +17,14 @@ from rest_framework.response import Response
 from apps.api.forms import Confirmed, Filled, schema_of
 from apps.api.idempotency import once
 from apps.api.plans import PlanOut
+from apps.api.proposals import ProposalOut
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.refusals import who_can
 from apps.exceptions import operations
 from apps.exceptions.operations import InvalidForm, PlanChanged
 from apps.exceptions.types import Action, Plan
-from apps.work import deeds
+from apps.work import deeds, proposals
 from apps.work.deeds import Deed
 
 Offered = Action | Deed
@@ -51,7 +52,12 @@ class DoneOut(serializers.Serializer):
 
 
 class Acting:
-    """For a Resource whose records have actions: `offered` are those that fit one as it stands, `named` finds one by name."""
+    """For a Resource whose records have actions: `offered` are those that fit one as it stands, `named` finds one by name.
+
+    `kind` is the records' name among apps.work.deeds.KINDS.
+    """
+
+    kind: ClassVar[str]
 
     def offered(self, record: Any) -> Sequence[Offered]:
         raise NotImplementedError
@@ -85,6 +91,18 @@ class Acting:
         with in_zone(record.entity):
             done = _do(self._found(record, name), record, request.user, said["data"], said["digest"])
         return Response(DoneOut(done).data)
+
+    @extend_schema(request=Confirmed, responses=ProposalOut, parameters=[NAME])
+    @action(detail=True, methods=["post"], url_path=r"actions/(?P<name>[-\w]{1,60})/propose")
+    @once
+    def propose(self, request: Request, pk: str, name: str) -> Response:
+        """Ask a second person for what the preview with this digest showed, where it is above the company's limits. Nothing
+        is changed until they approve it."""
+        record, said = self.get_object(), self.sent(Confirmed)
+        self._found(record, name)
+        with in_zone(record.entity):
+            proposal = proposals.propose(kind=self.kind, record=record, name=name, actor=request.user, **said)
+        return Response(ProposalOut(proposal).data)
 
     def _found(self, record: Any, name: str) -> Offered:
         found = self.named(record, name)

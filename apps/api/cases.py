@@ -75,7 +75,7 @@ class CaseDetail(CaseOut):
         return score_words(case)
 
 
-class CaseQuery(Query):
+class Filter(Strict):
     """As the console's queues are filtered."""
 
     team = serializers.ChoiceField(Team.choices, required=False, help_text="Only of this queue.")
@@ -94,6 +94,10 @@ class CaseQuery(Query):
         fields = super().get_fields()
         fields["type"].choices = sorted(REGISTRY)
         return fields
+
+
+class CaseQuery(Filter, Query):
+    """A page of what the filter finds."""
 
 
 class AssignIn(Strict):
@@ -125,6 +129,11 @@ class NoteIn(Strict):
     text = Text(max_length=4000, help_text="Stands on the timeline for good")
 
 
+def filter_of(asked: Mapping[str, Any]) -> CaseFilter:
+    """What a checked Filter asks for."""
+    return CaseFilter.of({name: FLAG[value] if isinstance(value, bool) else str(value) for name, value in asked.items()})
+
+
 def move(body: type[Strict], name: str = "") -> Any:
     """A POST below a case that answers with the case as it is then."""
 
@@ -136,6 +145,7 @@ def move(body: type[Strict], name: str = "") -> Any:
 
 
 class Cases(Acting, Resource):
+    kind = "case"
     says = {
         "list": "The cases of the queues that you read, by rank: what matters most comes first.",
         "retrieve": "One case with what its detector saw, whether live or ended.",
@@ -149,8 +159,7 @@ class Cases(Acting, Resource):
         return Case.objects.visible_to(user).select_related("entity", "assigned_to", "claimed_by", "ended_by")
 
     def narrow(self, rows: QuerySet[Case], asked: Mapping[str, Any]) -> QuerySet[Case]:
-        said = {name: FLAG[value] if isinstance(value, bool) else str(value) for name, value in asked.items()}
-        asks = CaseFilter.of(said)
+        asks = filter_of(asked)
         rows = rows.filter(asks.condition(self.request.user))
         return rows.filter(team=asks.team) if asks.team else rows
 

@@ -12,11 +12,13 @@ from rest_framework.settings import api_settings
 from apps.api.plans import PlanOut
 from apps.core.errors import NotAllowed, Refused
 from apps.exceptions.operations import InvalidForm, PlanChanged
+from apps.exceptions.weighing import NeedsSecondPerson
 
 PROBLEM = "application/problem+json"
 PREFIX = "/api/"
 CONFLICTS = {"plan-changed", "in-flight"}  # the same request may do later, or after another look
 INVALID = "What you sent has a fault. Nothing was changed."
+HOW_TO_PROPOSE = "Send the same to “propose” beside it, and another person approves it on the same preview."
 NOTHING_HERE = (
     "There is nothing at this address, or it belongs to a company or queue that you do not read. Addresses end in a slash."
 )
@@ -33,7 +35,7 @@ class Problem(serializers.Serializer):
         child=serializers.ListField(child=serializers.CharField()),
         help_text="Words for each field that has a fault, by its name; empty where no field is to blame",
     )
-    plan = PlanOut(required=False, help_text="With the code plan-changed: what the action would do now")
+    plan = PlanOut(required=False, help_text="With plan-changed and needs-second-person: what it would do now")
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -71,6 +73,8 @@ def _refused(error: Refused) -> Response:
         return _problem(403, error.code, error.words)
     if isinstance(error, PlanChanged):
         return _problem(409, error.code, error.words, plan=PlanOut(error.plan).data)
+    if isinstance(error, NeedsSecondPerson):
+        return _problem(422, error.code, f"{error.words} {HOW_TO_PROPOSE}", plan=PlanOut(error.plan).data)
     if isinstance(error, InvalidForm):
         return _problem(422, error.code, error.words, fields=faults_of(error.form))
     status = 409 if error.code in CONFLICTS else 422

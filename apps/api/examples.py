@@ -59,6 +59,16 @@ EXAMPLES: dict[str, Any] = {
     "verb": "case.claimed",
     "before": {"state": "open"},
     "after": {"state": "claimed"},
+    # bulk actions and second persons
+    "action": "claim",
+    "chosen": "All open, of Finance",
+    "filter": {"team": "finance", "due": "week"},
+    "cases": [12, 13],
+    "entities": [1],
+    "verdict": "done",
+    "why": "Marta Lis is on this until 14:30. Nothing was changed.",
+    "over": "418 lines are more than the 200 that one person may change alone.",
+    "about": "A new fee, FBA New Return Fee, has no account",
     # money's records
     "settlement_id": "30000000001",
     "period": "2026-10",

@@ -11,16 +11,20 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.api.acting import do_deed, in_zone
 from apps.api.fields import Id, Named, Nothing, Strict, Told
 from apps.api.idempotency import answered_once, once
 from apps.api.parsing import BoundedJSONParser
+from apps.api.proposals import ProposalOut
 from apps.api.resources import Page, Resource, pages
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import IMPORT_SHEETS, check_may
 from apps.imports import operations
+from apps.imports.deeds import deeds_of
 from apps.imports.importable import SHEETS
 from apps.imports.models import Import, ImportRow, Mode, Outcome
+from apps.work import proposals
 
 
 class ImportOut(Told):
@@ -127,15 +131,33 @@ class Imports(Resource):
     @once
     def apply(self, request: Request, pk: str) -> Response:
         """Have the good rows saved in the background, just as they were shown under this digest."""
-        return self._done(operations.begin_apply, self.sent(ApplyIn))
+        row, said = self.get_object(), self.sent(ApplyIn)
+        with in_zone(row.entity):
+            do_deed(deeds_of(row)["apply"], row, request.user, filled(said), said["digest"])
+        return Response(self.told(self.get_queryset().get(pk=row.pk)))
+
+    @extend_schema(request={"application/json": ApplyIn}, responses=ProposalOut)
+    @action(detail=True, methods=["post"])
+    @once
+    def propose(self, request: Request, pk: str) -> Response:
+        """Ask a second person to have the good rows saved, where they are above the company's limits. Nothing is saved until
+        they approve it."""
+        row, said = self.get_object(), self.sent(ApplyIn)
+        asked = {"kind": "import", "record": row, "name": "apply", "actor": request.user}
+        with in_zone(row.entity):
+            proposal = proposals.propose(**asked, data=filled(said), digest=said["digest"])
+        return Response(ProposalOut(proposal).data)
 
     @extend_schema(request={"application/json": Nothing}, responses=ImportOut)
     @action(detail=True, methods=["post"], url_path="throw-away")
     @once
     def throw_away(self, request: Request, pk: str) -> Response:
         """Put the import aside without saving any of it. The file stays stored."""
-        return self._done(operations.throw_away, self.sent(Nothing))
-
-    def _done(self, verb: Any, said: Mapping[str, Any]) -> Response:
-        row = verb(row=self.get_object(), actor=self.request.user, **said)
+        self.sent(Nothing)
+        row = operations.throw_away(row=self.get_object(), actor=request.user)
         return Response(self.told(self.get_queryset().get(pk=row.pk)))
+
+
+def filled(said: Mapping[str, Any]) -> dict[str, str]:
+    """As the form of the deed is filled in."""
+    return {"keep_conflicts": "on"} if said["keep_conflicts"] else {}

@@ -66,6 +66,7 @@ class ListingQuery(Query):
 
 
 class Listings(Acting, Resource):
+    kind = "listing"
     says = {
         "list": "Listings by SKU, each with its mappings.",
         "retrieve": "One listing with its mappings.",

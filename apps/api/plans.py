@@ -44,4 +44,7 @@ class PlanOut(serializers.Serializer):
     effect = serializers.CharField(read_only=True, help_text="In a few words, as the button says it")
     says = serializers.CharField(read_only=True, help_text="In a sentence")
     digest = serializers.CharField(read_only=True, help_text="Send it back to do just this and nothing else")
+    over = serializers.CharField(
+        read_only=True, allow_blank=True, help_text="Why it takes a second person; empty where one is enough"
+    )
     detail = Detail(read_only=True, help_text="The figures behind it, each action's own; money as text")

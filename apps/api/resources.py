@@ -92,6 +92,9 @@ class Resource(GenericViewSet):
             raise NotFound(NOTHING_HERE)
         if self.permission:
             check_may(self.request.user, self.permission, membership.entity)
+        return self.within(rows, entity_id)
+
+    def within(self, rows: QuerySet, entity_id: int) -> QuerySet:
         return rows.filter(**{self.entity_path: entity_id})
 
     def paged(self, rows: QuerySet) -> Response:

@@ -2,8 +2,10 @@ from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from apps.api import (
+    approvals,
     audit,
     batches,
+    bulk,
     cases,
     entities,
     fees,
@@ -21,6 +23,8 @@ router = SimpleRouter()
 for prefix, resource in {
     "entities": entities.Entities,
     "cases": cases.Cases,
+    "bulk": bulk.Bulks,
+    "approvals": approvals.Approvals,
     "settlements": settlements.Settlements,
     "journals": journals.Journals,
     "batches": batches.Batches,

@@ -14,6 +14,7 @@ from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.settlements.models import FeeRule, FeeSignature
 from tests.api.conftest import Program
+from tests.api.test_walk import bulk_of
 from tests.console.conftest import Company
 
 SEED = 20261121
@@ -83,6 +84,8 @@ def real_ids(company: Company) -> dict[str, Any]:
         "sources": company.run.source_id,
         "runs": company.run.pk,
         "audit": AuditEntry.objects.filter(entity=company.entity).first().pk,
+        "bulk": bulk_of(company).pk,
+        "approvals": company.proposal.pk,
     }
 
 
