@@ -78,6 +78,7 @@ def work_calendar(request: HttpRequest, entity: int) -> HttpResponse:
     rows = _rows(request.user, company, first)
     context = {
         "company": company,
+        "unset": calendar.pk is None,
         "first": first,
         "before": f"{first - timedelta(days=1):%Y-%m}",
         "after": f"{_following(first):%Y-%m}",

@@ -26,15 +26,15 @@ class PeakDay(models.Model):
         constraints = [models.UniqueConstraint(fields=["entity", "day"], name="one_peak_mark_per_day")]
 
 
-def monday_to_friday() -> list[int]:
-    return [0, 1, 2, 3, 4]
+def every_day() -> list[int]:
+    return list(range(7))
 
 
 class WorkCalendar(models.Model):
     """On which weekdays a company works (Monday is 0) and whose public holidays it keeps; no country: none."""
 
     entity = models.OneToOneField(Entity, models.CASCADE, related_name="work_calendar")
-    weekdays = ArrayField(models.PositiveSmallIntegerField(), default=monday_to_friday)
+    weekdays = ArrayField(models.PositiveSmallIntegerField(), default=every_day)
     country = models.CharField(max_length=2, blank=True)
     subdivision = models.CharField(max_length=10, blank=True)
 

@@ -49,10 +49,10 @@ def public_holidays(country: str, subdivision: str, year: int) -> Mapping[date, 
 
 
 def calendar_of(entity: Entity) -> WorkCalendar:
-    """What was set, else Monday to Friday with the holidays of the company's country; that one is not saved."""
-    if found := WorkCalendar.objects.filter(entity=entity).first():
-        return found
-    return WorkCalendar(entity=entity, country=entity.country if entity.country in REGIONS else "")
+    """What was set, else one that is not saved: every day, for orders come every day and a missed check costs more than one
+    that was not needed.
+    """
+    return WorkCalendar.objects.filter(entity=entity).first() or WorkCalendar(entity=entity)
 
 
 def work_days(entity: Entity) -> WorkDays:

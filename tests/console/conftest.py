@@ -30,7 +30,7 @@ from apps.work.alerts.models import Alert
 from apps.work.bulk.models import Bulk
 from apps.work.bulk.operations import freeze
 from apps.work.filters import CaseFilter
-from apps.work.models import Proposal, RunbookAddition, SavedView, SignedCheck, WorkCalendar
+from apps.work.models import Proposal, RunbookAddition, SavedView, SignedCheck
 from apps.work.proposals import propose
 from apps.work.routines import ROUTINES, sign
 from apps.work.runbooks import write
@@ -215,7 +215,6 @@ def company(number: int) -> Company:
     entity = EntityFactory(name=f"Brackenfold {number}")
     people = {role: person(role, entity, name=f"{role.label} {number}") for role in Role}
     connection = ConnectionFactory(entity=entity, name=f"amazon.co.uk {number}")
-    WorkCalendar.objects.create(entity=entity, weekdays=[*range(7)])  # whatever day it is, something is to be signed
     apply_chart(chart="uk", entity=entity, actor=people[Role.FINANCE])
     take(connection, File(settlement_id=f"3000000000{number}", lines=(*SALE, NEW_FEE)), name="settlement.txt")
     take(connection, File(settlement_id=f"4000000000{number}", total="1.00"), name="held.txt")

@@ -21,6 +21,9 @@ def test_a_month_names_its_holidays_and_a_day_is_taken_out():
     kofi, elin = (signed_in(person(role, entity, email=f"{role}@example.com")) for role in (Role.OPS, Role.VIEWER))
     address = reverse("work_calendar", args=[entity.pk])
     page = kofi.get(address, {"month": "2099-12"}).content.decode()
+    assert "No working days are set yet, so every day asks" in page and "Christmas Day" not in page
+    assert kofi.post(address, {"weekdays": ["0", "1", "2", "3", "4"], "country": "gb"}).status_code == 302
+    page = kofi.get(address, {"month": "2099-12"}).content.decode()
     assert "December 2099: no signature missed" in page and "Christmas Day" in page and "Sunday" in page
     assert "Rejected orders" in page and "Inventory variance" in page and "Payout reconciliation" not in page
     assert kofi.post(address, {"day": "2099-12-07", "works": "no", "name": "Stocktaking"}).status_code == 302

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name='WorkCalendar',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('weekdays', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), default=apps.work.models.monday_to_friday, size=None)),
+                ('weekdays', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), default=apps.work.models.every_day, size=None)),
                 ('country', models.CharField(blank=True, max_length=2)),
                 ('subdivision', models.CharField(blank=True, max_length=10)),
                 ('entity', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='work_calendar', to='core.entity')),
