@@ -24,7 +24,7 @@ def test_finance_reads_what_needs_them_and_what_it_is_worth(ours: Company):
     assert Page(page).linked("Open the first case").startswith("/cases/")
     assert "Settlements not yet in the books" in words
     assert "Does not tie" in words and "Stopped by 1" in words
-    assert "at stake" in words and "gives" in words  # the sum behind a rank
+    assert "at stake" in words and "It ranks like" in words  # the sum behind a rank
 
 
 def test_a_team_without_a_check_is_told_so(ours: Company):
