@@ -391,6 +391,7 @@ def screens(newcomer: Login) -> list[Screen]:
             ("queue-two-companies", marta, at("/queue/finance/")),
             ("queue-snoozed", priya, at("/queue/finance/?view=snoozed")),
             ("queue-filtered-away", priya, at("/queue/finance/?diagnosis=transient")),
+            ("queue-searched", priya, at("/queue/finance/?q=fee&due=week")),
             ("queue-ecommerce", tom, at("/queue/ecommerce/")),
             ("queue-operations", kofi, at("/queue/ops/")),
             ("bulk-asks", priya, _in_bulk("snooze")),

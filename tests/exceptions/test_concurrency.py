@@ -10,7 +10,7 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from apps.core.errors import Refused
-from apps.core.permissions import Role
+from apps.core.permissions import Role, Team
 from apps.exceptions import operations
 from apps.exceptions.lapses import wake_lapsed
 from apps.exceptions.models import Case, State, Tally
@@ -72,6 +72,34 @@ def test_two_people_fix_the_same_case_once(entity, marta):
 
     together(lambda: fix(marta), lambda: fix(ian))
     assert sorted(outcomes) == ["This exception is resolved already. Posted to 5110.", "fixed"]
+
+
+def test_a_case_that_leaves_while_it_is_assigned_is_nobodys_in_its_new_team(entity, marta):
+    """Whoever comes first, no person of the old team has it in the end, and the trail says what each found."""
+    put(entity)
+    sweep(HOLDS, Scope(entity=entity))
+    case, ian = Case.objects.get(), person(Role.FINANCE, entity)
+    outcomes = []
+
+    def attempt(what, move):
+        try:
+            move()
+            outcomes.append(what)
+        except Refused as refusal:
+            outcomes.append(refusal.code)
+
+    together(
+        lambda: attempt("left", lambda: operations.hand_over(case=case, actor=marta, team=Team.OPS, reason="A parcel")),
+        lambda: attempt("assigned", lambda: operations.assign(case=case, actor=ian, to=ian)),
+        lambda: attempt("claimed", lambda: operations.claim(case=case, actor=ian)),
+    )
+    case.refresh_from_db()
+    handed_over = case.team == Team.OPS
+    assert handed_over == ("left" in outcomes)
+    if handed_over:
+        assert (case.assigned_to, case.claimed_by, case.state) == (None, None, State.OPEN)
+    else:  # she was too late: he was at it already
+        assert case.claimed_by == ian
 
 
 def somebody_waits_for_us() -> bool:
