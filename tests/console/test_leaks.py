@@ -90,11 +90,11 @@ def test_no_answer_has_a_word_of_theirs(both: tuple[Company, Company]):
         client.post(reverse("company"), {"company": theirs.entity.pk, "next": "/"})
         pages_with_their_ids(client, ours, theirs)
         pages_of_theirs(client, theirs)
-        programs(ours.people[role], theirs)
     everything = UserFactory()
     Membership.objects.bulk_create(Membership(user=everything, entity=ours.entity, role=role) for role in Role)
     searches_for_their_words(signed_in(everything), theirs)
     forms_sent_to_theirs(signed_in(everything), theirs)
+    programs(everything, theirs)  # what each role reads of one company alone: tests.api.test_walk
     a_case_for_one_of_theirs(ours, theirs)
 
 
