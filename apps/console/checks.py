@@ -141,6 +141,7 @@ def signed_check(request: HttpRequest, pk: int) -> HttpResponse:
         "check": found,
         "routine": ROUTINES[found.routine],
         "seen": found.seen[:ENTRIES_SHOWN],
+        "zero": ROUTINES[found.routine].heading(()),
         "kinds": _kinds(ROUTINES[found.routine], (entry["kind"] for entry in found.seen)),
     }
     return render_screen(request, "signed_check.html", context)

@@ -90,7 +90,7 @@ def test_operations_sign_that_no_order_was_rejected(page_of):
     expect(heading).to_have_text("Kofi Mensah signed with 0 left")
     expect(main).to_contain_text(LINDWICK.name)
     expect(main).to_contain_text("A signed zero")
-    expect(main).to_contain_text("Nothing was held, refused, unreadable or late.")
+    expect(main).to_contain_text("No order is held, refused, unreadable or late.")
 
 
 def test_an_admin_mends_a_spreadsheet_from_its_error_column_and_imports_it(page_of, tmp_path: Path):

@@ -60,7 +60,7 @@ def test_keys_take_a_case_and_lead_to_its_action_its_hand_over_and_its_snooze(pr
     expect(priya.get_by_role("status").first).to_contain_text("You hold this case")
     expect(said(priya)).to_contain_text("You hold this case")
     case = priya.url
-    for key, field in (("r", "#action select"), ("e", "#hand-over select"), ("s", "#snooze [name='until']")):
+    for key, field in (("r", "#action select"), ("e", "#hand-over select"), ("s", "#snooze [name='wakes']")):
         priya.goto("/queue/finance/?view=mine")
         press(priya, "j", key)
         expect(priya).to_have_url(re.compile(re.escape(case) + "#"))
