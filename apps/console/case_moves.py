@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 
 from apps.core.models import User
 from apps.core.permissions import Team
@@ -14,12 +12,7 @@ from apps.core.words import listed
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
 from apps.integrations.feeds import feeding
-
-WAKES_AT = 9  # o'clock, where a person names no other time
-
-
-class NothingAsked(forms.Form):
-    """A button alone."""
+from apps.work.bulk.moves import Dismiss, HandOver, Note, NothingAsked, tomorrow_morning
 
 
 class SnoozeForm(forms.Form):
@@ -38,8 +31,7 @@ class SnoozeForm(forms.Form):
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        tomorrow = timezone.localtime() + timedelta(days=1)
-        self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
+        self.fields["until"].initial = tomorrow_morning()
         self.fields["above"].label = f"Amount in {case.currency}"
         feeds = [f"“{feed.title}”" for feed in feeding(case.type, case.entity_id)]
         self.fields["wakes"].initial = self.TIME
@@ -62,19 +54,6 @@ class SnoozeForm(forms.Form):
 
 class AssignForm(forms.Form):
     to = forms.ModelChoiceField(User.objects.none(), label="Whose it is", required=False, empty_label="Nobody’s")
-
-
-class HandOverForm(forms.Form):
-    team = forms.ChoiceField(label="To", choices=Team.choices)
-    reason = forms.CharField(label="Why it is theirs", max_length=400)
-
-
-class DismissForm(forms.Form):
-    reason = forms.CharField(label="Why nothing needs doing", max_length=400)
-
-
-class NoteForm(forms.Form):
-    text = forms.CharField(label="Note", widget=forms.Textarea(attrs={"rows": 3}), max_length=4000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +110,7 @@ MOVES = {
             says="Stands on the timeline for good.",
             did="The note is on the timeline.",
             do=lambda case, actor, cleaned: operations.note(case=case, actor=actor, **cleaned),
-            form=NoteForm,
+            form=Note,
         ),
         Move(
             name="assign",
@@ -156,7 +135,7 @@ MOVES = {
             says="Moves to the other team's queue with your reason.",
             did="Handed over.",
             do=lambda case, actor, cleaned: operations.hand_over(case=case, actor=actor, **cleaned),
-            form=HandOverForm,
+            form=HandOver,
             key="e",
         ),
         Move(
@@ -165,7 +144,7 @@ MOVES = {
             says="Closes the case although its cause stays. It comes back if the cause goes and returns.",
             did="Dismissed.",
             do=lambda case, actor, cleaned: operations.dismiss(case=case, actor=actor, **cleaned),
-            form=DismissForm,
+            form=Dismiss,
             offered=lambda case, me: not case.holds_back,
         ),
     )
@@ -176,9 +155,9 @@ def form_for(move: Move, case: Case, me: User, data: Any = None) -> forms.Form:
     told = {"case": case} if move.form is SnoozeForm else {}
     form = move.form(data, auto_id=f"id_{move.name}_%s", **told)
     if move.form is AssignForm:
-        form.fields["to"].queryset = operations.people_of(Team(case.team), [case.entity_id])
+        form.fields["to"].queryset = operations.people_of([Team(case.team)], [case.entity_id])
         form.fields["to"].initial = case.assigned_to_id or me.pk
-    if move.form is HandOverForm:
+    if move.form is HandOver:
         form.fields["team"].choices = [(team.value, team.label) for team in Team if team != case.team]
     return form
 

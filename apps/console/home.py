@@ -17,7 +17,7 @@ from apps.console.settlements import WAITING, Row, refused_files, rows_of
 from apps.console.start import nothing_read_yet
 from apps.console.trends import finding
 from apps.core.models import Entity, User
-from apps.core.permissions import READ_MONEY, RUN_JOBS, Team, works_for
+from apps.core.permissions import READ_MONEY, RUN_JOBS, Team
 from apps.exceptions.models import State, Tally
 from apps.exceptions.reference import score_words
 from apps.exceptions.types import REGISTRY
@@ -101,7 +101,7 @@ def _queues(user: User, companies: Companies, *, works: bool) -> list[tuple[int,
         (entity, team)
         for entity in companies.ids
         for team in Team
-        if (any(works_for(role, team) for role in user.roles_in(entity)) if works else team in seen[entity])
+        if (user.works_for(team, entity) if works else team in seen[entity])
     ]
 
 

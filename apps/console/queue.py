@@ -13,7 +13,7 @@ from django.urls import reverse
 from apps.console.screens import PAGE, Companies, door, render_screen
 from apps.core.errors import NotAllowed
 from apps.core.models import User
-from apps.core.permissions import Team, works_for
+from apps.core.permissions import Team
 from apps.exceptions.models import Case, Diagnosis, Tally
 from apps.exceptions.operations import people_of
 from apps.exceptions.types import REGISTRY, Action
@@ -47,7 +47,7 @@ def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", st
     # What no tally counts is counted where one is, and for what one keeps: five views of a search would be five searches.
     numbered = [tab for tab in tabs if tab == asked or tab.tallied or replace(tab, view="all").tallied]
     numbers = _numbers([*numbered, *(asks for _, asks in saved)], tallies, request.user, entity_ids)
-    works = [entity for entity in entity_ids if works_for_team(request.user, team, entity)]
+    works = [entity for entity in entity_ids if request.user.works_for(team, entity)]
     context = {
         "team": team,
         "asked": asked,
@@ -60,7 +60,7 @@ def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", st
         "types": sorted((REGISTRY[code].title, code) for code in {t.type for t in tallies} & set(REGISTRY)),
         "diagnoses": Diagnosis.choices,
         "dues": DUES.items(),
-        "people": people_of(team, entity_ids),
+        "people": people_of([team], entity_ids),
         "number": numbers[asked],
         "stakes": totals(t for t in tallies if asked.fits(t))["stakes"] if asked.tallied else {},
         "unfiltered": totals(t for t in tallies if whole.fits(t))["cases"] if whole.tallied else 0,
@@ -101,13 +101,9 @@ def entities_showing(user: User, companies: Companies, team: Team) -> list[int]:
     return [entity for entity in companies.ids if team in seen[entity]] or [e for e in seen if team in seen[e]]
 
 
-def works_for_team(user: User, team: Team, entity_id: int) -> bool:
-    return any(works_for(role, team) for role in user.roles_in(entity_id))
-
-
 def acts_on(user: User, case: Case) -> bool:
     """Whether the person works for the team whose case it is, in the case's company."""
-    return works_for_team(user, Team(case.team), case.entity_id)
+    return user.works_for(Team(case.team), case.entity_id)
 
 
 def totals(tallies: Any) -> dict[str, Any]:

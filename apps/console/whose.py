@@ -36,5 +36,5 @@ def whose(cases: Iterable[Case], person: User) -> list[Whose]:
 
 
 def _people(team: Team, entity_id: int) -> str:
-    names = listed(person.name for person in people_of(team, [entity_id])[:NAMES_SHOWN])
+    names = listed(person.name for person in people_of([team], [entity_id])[:NAMES_SHOWN])
     return f"{team.label} has it: {names}." if names else f"{team.label} has it, and nobody has that role yet."

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower, Now
 
-from apps.core.permissions import KEEP_PEOPLE, READ_AUDIT, Permission, Role, Team, teams_seen_by
+from apps.core.permissions import KEEP_PEOPLE, READ_AUDIT, Permission, Role, Team, teams_seen_by, works_for
 
 
 def validate_zone(name: str) -> None:
@@ -71,6 +71,10 @@ class User(AbstractBaseUser):
 
     def may(self, permission: Permission, entity_id: int) -> bool:
         return bool(self.roles_in(entity_id) & permission.roles)
+
+    def works_for(self, team: Team, entity_id: int) -> bool:
+        """Whether they act on the team's cases in one company."""
+        return any(works_for(role, team) for role in self.roles_in(entity_id))
 
     def may_anywhere(self, permission: Permission) -> bool:
         return any(roles & permission.roles for roles in self._roles.values())

@@ -263,9 +263,9 @@ def note(*, case: Case, actor: User, text: str) -> AuditEntry:
         )
 
 
-def people_of(team: Team, entity_ids: Collection[int]) -> QuerySet[User]:
-    """Who works the team's cases in one of these companies, by name."""
-    roles = [role for role in Role if works_for(role, team)]
+def people_of(teams: Collection[Team], entity_ids: Collection[int]) -> QuerySet[User]:
+    """Who works the cases of one of the teams in one of these companies, by name."""
+    roles = [role for role in Role if any(works_for(role, team) for team in teams)]
     working = Membership.objects.filter(entity_id__in=entity_ids, role__in=roles)
     return User.objects.filter(is_active=True, pk__in=working.values("user")).order_by("name", "pk")
 
@@ -340,7 +340,7 @@ def _check_action(action: Action, actor: User, case: Case) -> None:
 
 
 def _works_on(case: Case, person: User) -> bool:
-    return any(works_for(role, Team(case.team)) for role in person.roles_in(case.entity_id))
+    return person.works_for(Team(case.team), case.entity_id)
 
 
 def _check_team(case: Case, actor: User) -> None:

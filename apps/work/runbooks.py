@@ -10,7 +10,6 @@ from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper,
 from apps.core.errors import NotAllowed, Refused
 from apps.core.locks import wait_for
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import works_for
 from apps.exceptions.models import Case, State, Tally
 from apps.exceptions.types import ExceptionType
 from apps.work.models import RunbookAddition
@@ -21,7 +20,7 @@ LONGEST = 4000
 
 def may_write(person: User, kind: ExceptionType, entity_id: int) -> bool:
     """The people of the team that owns the kind."""
-    return any(works_for(role, kind.team) for role in person.roles_in(entity_id))
+    return person.works_for(kind.team, entity_id)
 
 
 @transaction.atomic

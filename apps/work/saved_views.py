@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, User
-from apps.core.permissions import Team, works_for
+from apps.core.permissions import Team
 from apps.work.filters import CaseFilter
 from apps.work.models import SavedView
 
@@ -46,7 +46,7 @@ def share(*, view: SavedView, actor: User, entity: Entity) -> SavedView:
     view = _locked(view, actor)
     if view.entity_id:
         raise Refused(f"It is the view of {Team(view.team).label} at {view.entity.name} already.", code="shared")
-    if not _works(actor, view.team, entity.pk):
+    if not actor.works_for(Team(view.team), entity.pk):
         raise NotAllowed(f"Only the people of {Team(view.team).label} at {entity.name} can give their team a view.")
     _check_room(SavedView.objects.filter(entity=entity, team=view.team), f"{Team(view.team).label} keeps")
     view.entity = entity
@@ -71,11 +71,7 @@ def saved_for(person: User, team: Team, entity_ids: Collection[int]) -> list[tup
 
 def may_change(view: SavedView, person: User) -> bool:
     """One's own, or as one of the team's people the team's."""
-    return _works(person, view.team, view.entity_id) if view.entity_id else view.owner_id == person.pk
-
-
-def _works(person: User, team: str, entity_id: int) -> bool:
-    return any(works_for(role, Team(team)) for role in person.roles_in(entity_id))
+    return person.works_for(Team(view.team), view.entity_id) if view.entity_id else view.owner_id == person.pk
 
 
 def _locked(view: SavedView, actor: User) -> SavedView:

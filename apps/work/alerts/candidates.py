@@ -48,7 +48,7 @@ def occasions(channel: Channel, policy: Policy, now: datetime) -> list[Occasion]
     rows = list(_candidates(channel, watch, policy, now).select_related("claimed_by"))
     told = _told(channel, rows)
     let_go = _let_go(rows) if watch.escalates else {}
-    able = set(people_of(Team(channel.team), [channel.entity_id]).values_list("pk", flat=True))
+    able = set(people_of([Team(channel.team)], [channel.entity_id]).values_list("pk", flat=True))
     seen = (_seen(row, told.get(row.pk, frozenset()), let_go.get(row.pk), able, now) for row in rows)
     return [found for one in seen if (found := occasion(one, watch, policy, now))]
 

@@ -64,7 +64,7 @@ jobs.register_kind(jobs.JobKind(name=SEND, queue="outbox", run=run, title="Send 
 def _check_person(alert: Alert) -> None:
     """Who left the team since is not told of its cases: the team is."""
     channel = alert.channel
-    if alert.person and not people_of(Team(channel.team), [channel.entity_id]).filter(pk=alert.person_id).exists():
+    if alert.person and not people_of([Team(channel.team)], [channel.entity_id]).filter(pk=alert.person_id).exists():
         alert.person = None
         alert.save(update_fields=["person"])
 

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.core.models import Membership, User
-from apps.core.permissions import Team, works_for
+from apps.core.models import User
+from apps.core.permissions import Team
 from apps.exceptions.models import ALARMS, State
-from apps.exceptions.operations import CLAIM_LASTS, NOBODY_HAS_IT, NOBODYS
+from apps.exceptions.operations import CLAIM_LASTS, NOBODY_HAS_IT, NOBODYS, people_of
 from apps.exceptions.waking import AWAKE
 from apps.work.bulk.models import queue_key
 
@@ -54,8 +53,13 @@ CLAIMED = Bar(
 )
 TEAM = "CASE c.team {} END".format(" ".join(f"WHEN '{team.value}' THEN '{team.label}'" for team in Team))
 OF_MOVES = (NOT_ALLOWED, NOT_LIVE, CLAIMED)
-WAKES_AT = 9  # o'clock, where a person names no other time
+WAKES_AT = 9  # o'clock
 IN_PLACE = ("state", "team", "claimed_by_id", "assigned_to_id", *ALARMS)
+
+
+def tomorrow_morning() -> datetime:
+    """When a case wakes where a person names no other time."""
+    return (timezone.localtime() + timedelta(days=1)).replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
 
 
 class NothingAsked(forms.Form):
@@ -71,7 +75,7 @@ class Assign(NothingAsked):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.fields["to"].queryset = people_of(self.entity_ids)
+        self.fields["to"].queryset = people_of(Team, self.entity_ids)
 
 
 class Snooze(NothingAsked):
@@ -82,8 +86,7 @@ class Snooze(NothingAsked):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        tomorrow = timezone.localtime() + timedelta(days=1)
-        self.fields["until"].initial = tomorrow.replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
+        self.fields["until"].initial = tomorrow_morning()
 
     def clean_until(self) -> datetime:
         if self.cleaned_data["until"] <= timezone.now():
@@ -138,14 +141,8 @@ def queues_worked_by(user: User) -> list[str]:
         queue_key(entity, team)
         for entity in user.teams_seen_in()
         for team in Team
-        if any(works_for(role, team) for role in user.roles_in(entity))
+        if user.works_for(team, entity)
     ]
-
-
-def people_of(entity_ids: Collection[int]) -> QuerySet[User]:
-    """Who may have a case in one of these companies, by name."""
-    able = Membership.objects.filter(entity__in=entity_ids, role__in=Team.values)
-    return User.objects.filter(is_active=True, pk__in=able.values("user")).order_by("name", "pk")
 
 
 BULK_MOVES = {
