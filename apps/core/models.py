@@ -10,13 +10,14 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.db.models.lookups import IsNull
 
 from apps.core.permissions import KEEP_PEOPLE, READ_AUDIT, Permission, Role, Team, teams_seen_by, works_for
 
 
 def validate_zone(name: str) -> None:
     """An IANA zone name, e.g. Europe/London."""
-    if name not in available_timezones():
+    if name == "localtime" or name not in available_timezones():  # "localtime" is what this machine is set to
         raise ValidationError(f"{name} is not a time zone. Expected a name such as Europe/London.")
 
 
@@ -104,6 +105,10 @@ class User(AbstractBaseUser):
         return self._role_cache
 
 
+# Fails where the database does not know the zone: one such company would stop each statement that reads the days of many.
+LOCAL_NOW = models.Func(models.F("zone"), Now(), function="timezone", output_field=models.DateTimeField())
+
+
 class EntityQuerySet(models.QuerySet["Entity"]):
     def visible_to(self, user: User) -> "EntityQuerySet":
         return self.filter(memberships__user=user).distinct()
@@ -133,6 +138,7 @@ class Entity(models.Model):
             models.CheckConstraint(
                 condition=models.Q(second_above=None) | models.Q(second_above__gte=0), name="limit_not_negative"
             ),
+            models.CheckConstraint(condition=IsNull(LOCAL_NOW, False), name="zone_known"),
         ]
 
     def __str__(self) -> str:

@@ -1,9 +1,11 @@
 import re
 from io import StringIO
+from zoneinfo import available_timezones
 
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError, transaction
 from django.test import RequestFactory
 
 from apps.core.errors import NotAllowed, Refused
@@ -71,8 +73,22 @@ def test_a_new_account_needs_a_name():
     assert refusal.value.field == "name"
 
 
+def test_the_database_knows_each_zone_that_a_company_can_have():
+    entity = EntityFactory()
+    for zone in sorted(available_timezones() - {"localtime"}):
+        Entity.objects.filter(pk=entity.pk).update(zone=zone)
+    with pytest.raises(DatabaseError, match="not recognized"), transaction.atomic():
+        Entity.objects.filter(pk=entity.pk).update(zone="Europe/Atlantis")
+
+
 @pytest.mark.parametrize(
-    ("change", "field"), [({"zone": "London"}, "zone"), ({"country": "GBR"}, "country"), ({"name": " "}, "name")]
+    ("change", "field"),
+    [
+        ({"zone": "London"}, "zone"),
+        ({"zone": "localtime"}, "zone"),
+        ({"country": "GBR"}, "country"),
+        ({"name": " "}, "name"),
+    ],
 )
 def test_a_company_is_checked(change, field):
     right = {"name": "Brightfold", "country": "GB", "zone": "Europe/London", "base_currency": "GBP"}
