@@ -23,7 +23,7 @@ from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.reference import score_words
 from apps.exceptions.types import REGISTRY, Action
 from apps.integrations.feeds import feeding
-from apps.work.filters import DUES, VIEWS, CaseFilter
+from apps.work.filters import DUES, OPENED, VIEWS, CaseFilter
 
 FLAG = {True: "1", False: ""}
 
@@ -88,6 +88,7 @@ class Filter(Strict):
         14, 2, required=False, min_value=0, help_text="Only with this much at stake, in the company's base currency."
     )
     due = serializers.ChoiceField(list(DUES), required=False, help_text="Only those due by then.")
+    opened = serializers.ChoiceField(list(OPENED), required=False, help_text="Only those opened within it.")
     came_back = serializers.BooleanField(required=False, help_text="Only those whose cause was ended before.")
 
     def get_fields(self) -> dict[str, serializers.Field]:

@@ -19,7 +19,7 @@ from apps.exceptions.operations import people_of
 from apps.exceptions.types import REGISTRY, Action
 from apps.work.bulk.moves import BULK_MOVES
 from apps.work.counts import MOST, counts
-from apps.work.filters import DUES, VIEWS, CaseFilter
+from apps.work.filters import DUES, OPENED, VIEWS, CaseFilter
 from apps.work.ranking import behind, ranked
 from apps.work.saved_views import may_change, saved_for
 
@@ -60,6 +60,7 @@ def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", st
         "types": sorted((REGISTRY[code].title, code) for code in {t.type for t in tallies} & set(REGISTRY)),
         "diagnoses": Diagnosis.choices,
         "dues": DUES.items(),
+        "openings": OPENED,
         "people": people_of([team], entity_ids),
         "number": numbers[asked],
         "stakes": totals(t for t in tallies if asked.fits(t))["stakes"] if asked.tallied else {},

@@ -24,6 +24,7 @@ VIEWS = {  # name -> label, states
     "snoozed": ("Snoozed", (State.SNOOZED,)),
 }
 DUES = {"overdue": "overdue", "today": "due by tonight", "week": "due within 7 days"}
+OPENED = {"day": timedelta(days=1), "week": timedelta(days=7)}  # within it
 LONGEST = 200  # letters of a search
 DIGITS = 12  # of an amount, or a person's id
 MARKS = string.punctuation + "–—‘’“”·…£€"  # as where the words of a case are made: exceptions_case_words
@@ -44,6 +45,7 @@ class CaseFilter:
     q: str = ""
     least: Decimal | None = None
     due: str = ""
+    opened: str = ""
     came_back: bool = False
 
     @classmethod
@@ -63,6 +65,7 @@ class CaseFilter:
             q=" ".join(asked.get("q", "")[:LONGEST].split()),
             least=_amount(asked.get("least", "")),
             due=known("due", DUES),
+            opened=known("opened", OPENED),
             came_back=asked.get("came_back") == "1",
         )
 
@@ -102,6 +105,8 @@ class CaseFilter:
             wanted &= Q(worth__gte=self.least)
         if self.due:
             wanted &= Q(due_at__lt=_due_before(self.due))
+        if self.opened:
+            wanted &= Q(opened_at__gt=timezone.now() - OPENED[self.opened])
         if self.came_back:
             wanted &= Q(earlier__isnull=False)
         return wanted & worded_as(self.q) if self.q else wanted
@@ -135,6 +140,7 @@ class CaseFilter:
             self.q and f"with the words “{self.q}”",
             self.least is not None and f"at least {self.least:,} at stake",
             self.due and DUES[self.due],
+            self.opened and f"opened within a {self.opened}",
             self.came_back and "came back",
         ]
         return ", ".join(part for part in said if part)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from apps.work.alerts import floods
 from apps.work.alerts.floods import ALL, Tide, onset, tide, trend
 from apps.work.alerts.replay import Past, Sent, Sort, Spell, replay
-from apps.work.alerts.rules import Policy, Quiet, Severity, Watch, leaves_at, severity_of
+from apps.work.alerts.rules import Kind, Mark, Occasion, Policy, Quiet, Severity, Watch, decide, leaves_at, severity_of
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -106,7 +106,29 @@ def test_a_flood_is_one_message_until_it_calms_and_then_one_line():
     first = [past(n, after=HOUR + n * MINUTE, severity=Severity.CRITICAL) for n in range(41)]
     told = played(*first, past(99, after=20 * HOUR))
     assert [each.sort.value for each in told] == ["At once", "Flood", "Calm again", "At once"]
+    assert told[1].severity == Severity.CRITICAL
     assert (told[1].at, len(told[1].cases)) == (NOON + HOUR + 5 * MINUTE, 40)
+
+
+def test_the_first_that_is_louder_than_a_flood_breaks_through_and_a_hundred_more_do_not():
+    high = [past(n, after=HOUR + n * MINUTE) for n in range(20)]
+    critical = [past(100 + n, after=HOUR + 30 * MINUTE + n * MINUTE / 2, severity=Severity.CRITICAL) for n in range(100)]
+    told = played(*high, *critical, until=3 * HOUR)
+    assert [(each.sort.value, each.severity.label) for each in told] == [
+        ("At once", "High"), ("Flood", "High"), ("At once", "Critical"),
+    ]  # fmt: skip
+    assert (told[2].at, told[2].cases) == (NOON + HOUR + 30 * MINUTE, (100,))
+    assert len(told[1].cases) == 19 + 99
+
+
+def test_through_a_flood_of_all_kinds_one_breaks_whatever_its_type_and_a_held_one_does_not():
+    held = Spell(begins=NOON, ends=NOON + 5 * HOUR, holder="Marta Lis")
+    high = [past(n, kind=f"type {n % 4}") for n in range(13)]
+    loud = {"after": HOUR + MINUTE, "severity": Severity.CRITICAL}
+    told = played(*high, past(20, spells=(held,), **loud), past(21, **loud), past(22, kind="sku", **loud), until=90 * MINUTE)
+    assert [(each.sort.value, each.type, each.cases) for each in told[1:]] == [
+        ("At once", ALL, (21, 22)), ("Silenced", "fee", (20,)),
+    ]  # fmt: skip
 
 
 def test_what_is_usual_is_no_flood():
@@ -146,21 +168,56 @@ def weeks(draw) -> list[Past]:
 def test_in_a_flood_there_is_one_message_and_nothing_severe_is_lost(cases):
     """Each severe case that was there to be told is in one message, a flood, or silent because of its holder."""
     told = played(*cases, until=4 * DAY - 5 * HOUR)
-    on: dict[str, datetime] = {}
+    by_id = {case.id: case for case in cases}
+    on: dict[str, Sent] = {}
+    loudest: dict[str, Severity] = {}
     levels: dict[str, list[tuple[datetime, Severity]]] = {}
     for each in told:
         if each.sort == Sort.FLOOD:
             assert each.type not in on
-            on[each.type] = each.at
+            on[each.type], loudest[each.type] = each, each.severity
         elif each.sort == Sort.CALM:
-            assert each.at >= on.pop(each.type) + HOUR
+            flood = on.pop(each.type)
+            assert each.at >= flood.at + HOUR
+            assert all(by_id[case].severity <= loudest[each.type] for case in flood.cases)
+        elif each.sort == Sort.AT_ONCE and (each.type in on or ALL in on):
+            flooded = each.type if each.type in on else ALL
+            assert each.severity > loudest[flooded]
+            loudest[flooded] = each.severity
         elif each.sort == Sort.AT_ONCE:
-            assert each.type not in on and ALL not in on
             within = [severity for at, severity in levels.get(each.type, []) if at > each.at - HOUR]
             assert not within or each.severity > max(within)
             levels.setdefault(each.type, []).append((each.at, each.severity))
     named = Counter(case for each in told for case in each.cases)
     assert named == {case.id: 1 for case in cases if case.severity >= Severity.HIGH}
+
+
+occasions = st.builds(
+    lambda kind, severity, holder, person: (kind, severity, holder, person),
+    st.sampled_from(TYPES), st.sampled_from(Severity), st.sampled_from(["", "", "Marta Lis"]), st.sampled_from([None, 7, 8]),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(occasions, max_size=4), max_size=12), st.sampled_from(["fee", ALL]))
+def test_no_order_of_arrivals_hides_in_a_flood_what_is_louder_and_each_level_breaks_through_once(arrivals, kind):
+    level, told, number = Severity.HIGH, Counter(), 0
+    for arrived in arrivals:
+        found = [
+            Occasion(
+                case=(number := number + 1), type=of, marks=(Mark(Kind.NEW, severity),), severity=severity, due_at=NOON,
+                person=person, holder=holder,
+            )
+            for of, severity, holder, person in arrived
+        ]  # fmt: skip
+        decision = decide(found, {}, {kind: level})
+        flooded = [one for one in found if not one.holder and kind in (ALL, one.type)]
+        assert {*decision.joined} == {one for one in flooded if one.severity <= level}
+        assert {one for group in decision.louder for one in group.occasions} == {one for one in flooded if one.severity > level}
+        for group in decision.louder:
+            assert (group.type, group.person) == (kind, None)
+            told[group.severity] += 1
+            level = group.severity
+    assert max(told.values(), default=0) <= 1
 
 
 @given(st.dictionaries(st.sampled_from(TYPES), st.integers(0, 60)), st.dictionaries(st.sampled_from(TYPES), st.integers(0, 9000)))

@@ -1,6 +1,7 @@
 """Alerts over a real SMTP server and a real web server: what arrives, what is tried again, what never gets through."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -153,6 +154,30 @@ def test_a_webhook_gets_text_with_the_link_and_no_marks_of_its_own(chat, opened,
     assert "Fee types unmapped: &lt;!channel&gt; &amp; co" in said
     assert f"<https://console.example/cases/{case.pk}/?action=map|Map it>" in said
     assert (alert.state, alert.answer) == ("sent", "200 ok")
+
+
+MARKUP = "*BF_OAK_40* _new_ ~old~ `rm` [pay](https://evil.example) **now** <b>x</b>"
+
+
+def test_markup_in_a_record_is_text_in_slack_and_google_chat(chat, opened, hook):
+    opened(subject=MARKUP)
+    decided(chat)
+    said = json.loads(hook.bodies[0])["text"]
+    subject, *_ = said.split("\n")
+    assert (subject[0], subject[-1]) == ("*", "*")
+    assert "BF_OAK_40" in subject and "[pay](https://evil.example)" in subject and "&lt;b&gt;x&lt;/b&gt;" in subject
+    assert not re.search(r"[*~`]|\b_|_\b", subject[1:-1])
+    assert not re.search(r"\S\*\B|[~`]", said.removeprefix(subject))
+
+
+def test_markup_in_a_record_is_text_in_teams(entity, marta, opened, hook):
+    add_channel(entity=entity, team=Team.FINANCE, name="Teams", kind="teams", address=f"{hook.url}/hook", actor=marta)
+    opened(subject=MARKUP)
+    decided(Channel.objects.get())
+    body = json.loads(hook.bodies[0])["attachments"][0]["content"]["body"]
+    assert {block["type"] for block in body} == {"RichTextBlock"}  # which reads no Markdown, as a TextBlock does
+    assert {run["type"] for block in body for run in block["inlines"]} == {"TextRun"}
+    assert MARKUP in body[0]["inlines"][0]["text"]
 
 
 def test_teams_gets_a_card(entity, marta, opened, hook):

@@ -146,6 +146,75 @@ def test_a_flood_is_one_message_with_its_trend_and_one_line_when_it_calms(channe
     assert [kind for kind, _, _ in told(channel)] == ["flood", "flood", "immediate"]
 
 
+def test_through_a_flood_breaks_what_is_louder_once_and_the_flood_takes_the_rest(channel, opened, marta):
+    for _ in range(20):
+        opened()
+    decide(channel.pk, NOON + HOUR + MINUTE)
+    opened(HOUR + 2 * MINUTE, worth=20000, subject="Loud", assigned_to=marta)
+    decide(channel.pk, NOON + HOUR + 2 * MINUTE)
+    for n in range(3, 9):
+        opened(HOUR + n * MINUTE, worth=20000)
+        decide(channel.pk, NOON + HOUR + n * MINUTE)
+    assert [(kind, subject.partition(":")[0]) for kind, _, subject in told(channel)] == [
+        ("flood", "Flood. Fee types unmapped"), ("immediate", "Critical"),
+    ]  # fmt: skip
+    loud = channel.alerts.get(kind="immediate")
+    assert (loud.person, "Loud" in loud.subject) == (None, True)
+    assert AlertCase.objects.filter(alert__kind="flood").count() == 20 + 6
+    Alert.objects.filter(pk=loud.pk).update(state="silenced")  # somebody took it before it left
+    opened(HOUR + 10 * MINUTE, worth=20000)
+    decide(channel.pk, NOON + HOUR + 10 * MINUTE)
+    assert [subject.partition(":")[0] for _, _, subject in told(channel)][2:] == ["Critical"]
+
+
+def test_through_a_flood_of_all_kinds_several_break_as_one_message(channel, opened):
+    for n in range(32):
+        opened(type=("alert.fee", "alert.tax", "settlement.fee-unmapped", "alert.gone")[n % 4])
+    decide(channel.pk, NOON + HOUR + MINUTE)
+    opened(HOUR + 2 * MINUTE, worth=20000, stake=20000, subject="Wrap")
+    opened(HOUR + 2 * MINUTE, worth=20000, stake=30000, subject="Rate", type="alert.tax")
+    decide(channel.pk, NOON + HOUR + 2 * MINUTE)
+    loud = channel.alerts.get(kind="immediate")
+    assert loud.subject == "Critical: 2 × All kinds of Finance exceptions, £50,000.00 at stake · Brightfold Ltd"
+    assert sorted(words for words, _ in loud.body) == [
+        "All in the queue", "Fee types unmapped: Wrap", "Tax codes unmapped: Rate",
+    ]  # fmt: skip
+
+
+def test_a_case_whose_words_fail_is_told_in_plain_ones_and_stops_no_other(channel, opened, caplog):
+    """A real type that reads what this case's facts do not have."""
+    broken = opened(type="settlement.fee-unmapped", facts={})
+    with pytest.raises(KeyError):
+        broken.kind.headline(broken)
+    opened(subject="GiftWrap")
+    Channel.objects.update(digest_at=time(14, 0))
+    for minutes in (0, 1, 2):
+        decide(channel.pk, NOON + HOUR + minutes * MINUTE)
+    assert sorted(subject for _, _, subject in told(channel)) == [
+        "High: Fee types unmapped: GiftWrap", f"High: {broken.kind.title}, exception {broken.pk}",
+    ]  # fmt: skip
+    alert = channel.alerts.get(type=broken.type)
+    assert alert.body == [["£2,000.00 at stake. Due Saturday 12:00.", ""], ["Open the case", f"/cases/{broken.pk}/"]]
+    assert [record.getMessage() for record in caplog.records] == [f"The words of case {broken.pk} failed"]
+    assert caplog.records[0].exc_info[0] is KeyError
+
+
+def test_other_measures_tell_nothing_of_what_was_there_before(channel, opened, entity):
+    for n in range(3):
+        opened(worth=200 * n, due_at=NOON + 3 * HOUR)
+    decide(channel.pk, NOON + 2 * HOUR)
+    assert told(channel) == []
+    low = vars(Policy()) | {"normal_from": 1, "high_from": 1, "critical_from": 2, "near": HOUR / 2}
+    set_policy(entity=entity, actor=person(Role.ADMIN, entity), reason="Louder", all_clear=False, **low)
+    channel.refresh_from_db()
+    assert channel.watched_from > NOON + 2 * HOUR
+    Channel.objects.update(watched_from=NOON + 2 * HOUR + MINUTE / 2)  # as if it had been then
+    decide(channel.pk, NOON + 2 * HOUR + MINUTE)
+    assert told(channel) == []
+    decide(channel.pk, NOON + 2.5 * HOUR)
+    assert [subject.partition(":")[0] for _, _, subject in told(channel)] == ["Critical, due soon"]
+
+
 def test_a_quiet_hour_holds_what_can_wait(channel, opened):
     Channel.objects.update(quiet_from=time(12, 0), quiet_until=time(15, 30))
     opened()
@@ -169,7 +238,7 @@ def test_the_digest_comes_once_a_morning_and_counts(channel, opened, marta):
     assert alert.body == [
         ["1 past the deadline", "/queue/finance/?due=overdue"],
         ["1 due today", "/queue/finance/?due=today"],
-        ["2 new since yesterday", "/queue/finance/"],
+        ["2 new since yesterday", "/queue/finance/?opened=day"],
         ["1 held by nobody", "/queue/finance/?view=nobody"],
         ["3 exceptions ended, 2 of them by themselves (66 %).", ""],
         ["£2,000.00 + €2,000.00 at stake in 2 exceptions.", ""],

@@ -25,6 +25,7 @@ ASKED = {
     "q": st.text(max_size=250),
     "least": st.sampled_from(["", "1,000.50", "0", "-3", "NaN", "1e999999", "a lot"]),
     "due": st.sampled_from(["", "today", "some day"]),
+    "opened": st.sampled_from(["", "week", "some day"]),
     "came_back": st.sampled_from(["", "1", "yes"]),
 }
 
@@ -66,12 +67,17 @@ def test_each_part_of_a_filter_narrows(entity, marta):
     CaseFactory(subject="dear", worth=Decimal("500"), **far)
     CaseFactory(subject="late", entity=entity, due_at=now - timedelta(minutes=1))
     CaseFactory(subject="soon", entity=entity, due_at=now + timedelta(days=6))
+    CaseFactory(subject="of yesterday", opened_at=now - timedelta(days=1, minutes=1), **far)
+    CaseFactory(subject="of last week", opened_at=now - timedelta(days=7, minutes=1), **far)
     before = CaseFactory(subject="again", entity=entity, state=State.CLEARED, ended_at=now)
     CaseFactory(subject="again", earlier=before, **far)
     CaseFactory(subject="of operations", team=Team.OPS, **far)
     everything = {"plain", "fee", "odd", "marta's", "ian's", "held", "dear", "late", "soon", "again"}
-    assert subjects(marta, entity) == everything
-    assert subjects(marta, entity, view="nobody") == everything - {"marta's", "ian's", "held"}
+    old = {"of yesterday", "of last week"}
+    assert subjects(marta, entity) == everything | old
+    assert subjects(marta, entity, opened="day") == everything
+    assert subjects(marta, entity, opened="week") == everything | {"of yesterday"}
+    assert subjects(marta, entity, view="nobody") == (everything | old) - {"marta's", "ian's", "held"}
     assert subjects(marta, entity, view="held") == {"held"}
     assert subjects(marta, entity, view="mine") == {"marta's", "held"}
     assert subjects(marta, entity, view="snoozed") == {"asleep"}
@@ -101,9 +107,11 @@ def test_a_count_stops_where_nobody_reads_on(entity, marta):
 
 
 def test_a_filter_is_told_in_words(entity, marta):
-    asked = {"team": "finance", "view": "nobody", "holder": str(marta.pk), "q": "oak  tray", "least": "1500", "due": "today"}
+    asked = {"team": "finance", "view": "nobody", "holder": str(marta.pk), "q": "oak  tray", "least": "1500", "due": "today",
+             "opened": "week"}  # fmt: skip
     assert CaseFilter.of(asked).words(marta) == (
-        "Nobody has it, of Finance, with Marta Lis, with the words “oak tray”, at least 1,500 at stake, due by tonight"
+        "Nobody has it, of Finance, with Marta Lis, with the words “oak tray”, at least 1,500 at stake, due by tonight, "
+        "opened within a week"
     )
 
 

@@ -93,12 +93,16 @@ def send_test(*, channel: Channel, actor: User) -> Alert:
 
 @transaction.atomic
 def set_policy(*, entity: Entity, actor: User, reason: str, all_clear: bool, **measures: Any) -> AlertPolicy:
-    """Change from when on a case counts as severe, when nobody holding it escalates, and what is a flood."""
+    """Change from when on a case counts as severe, when nobody holding it escalates, and what is a flood. As with a channel,
+    nothing that happened before is told by the change.
+    """
     check_may(actor, SET_MEASURES, entity)
     if not 0 < measures["normal_from"] <= measures["high_from"] <= measures["critical_from"]:
         raise Refused("The amounts rise from normal to critical.", field="high_from", code="not-rising")
     before = policy_of(entity)
     policy, _ = AlertPolicy.objects.update_or_create(entity=entity, defaults={**measures, "all_clear": all_clear})
+    if any(getattr(before, name) != value for name, value in measures.items()):
+        Channel.objects.filter(entity=entity).update(watched_from=Now())
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,

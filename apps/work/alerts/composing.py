@@ -1,11 +1,13 @@
 """What a message says: a subject, and lines with the link to what can be done. Plain words, no buyer's data."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.urls import reverse
 
 from apps.core import money
@@ -13,11 +15,14 @@ from apps.core.models import Entity
 from apps.core.permissions import Team
 from apps.exceptions.models import Case
 from apps.exceptions.types import REGISTRY
-from apps.work.alerts.floods import ALL, moment, trend
-from apps.work.alerts.rules import Kind, Severity
+from apps.work.alerts.floods import moment, trend
+from apps.work.alerts.rules import ALL, Kind, Severity
+
+log = logging.getLogger(__name__)
 
 SHOWN = 5
 LONGEST_SUBJECT = 300
+OPEN_IT = "Open the case"
 Line = tuple[str, str]  # words, path of the link or ""
 
 
@@ -25,6 +30,17 @@ Line = tuple[str, str]  # words, path of the link or ""
 class Message:
     subject: str
     body: Sequence[Line]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worded:
+    """What is said of one case: `action` is what the link to it, `path`, is called."""
+
+    headline: str
+    path: str
+    action: str = OPEN_IT
+    impact: str = ""
+    escalate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +55,33 @@ def title_of(code: str) -> str:
     return REGISTRY[code].title if code in REGISTRY else code
 
 
-def case_path(case: Case) -> str:
-    """The case with the action that its type recommends, or its first one."""
-    able = [action.name for action in case.kind.actions if action.available(case)]
-    recommended = case.kind.recommends(case)[0] if case.kind.recommends else ""
-    action = recommended if recommended in able else next(iter(able), "")
-    return reverse("case", args=[case.pk]) + (f"?action={action}" if action else "")
+def _title(code: str, team: str) -> str:
+    return title_of(code) if code != ALL else f"All kinds of {Team(team).label} exceptions"
+
+
+def worded(case: Case) -> Worded:
+    """The case in the words of its type. Where those raise, that is reported with the case, which is told all the same."""
+    try:
+        with transaction.atomic():  # so that a statement of theirs that fails is theirs alone
+            return _as_its_type_says(case)
+    except Exception:  # types are many and written by others: whatever the words of one raise stops no message
+        log.exception("The words of case %s failed", case.pk)
+        return Worded(headline=f"{title_of(case.type)}, exception {case.pk}", path=reverse("case", args=[case.pk]))
+
+
+def _as_its_type_says(case: Case) -> Worded:
+    """With the action that it recommends, or its first one."""
+    kind, path = case.kind, reverse("case", args=[case.pk])
+    able = [action for action in kind.actions if action.available(case)]
+    recommended = kind.recommends(case)[0] if kind.recommends else ""
+    action = next((action for action in able if action.name == recommended), next(iter(able), None))
+    return Worded(
+        headline=kind.headline(case),
+        path=f"{path}?action={action.name}" if action else path,
+        action=action.label if action else OPEN_IT,
+        impact=kind.runbook.impact,
+        escalate=kind.runbook.escalate,
+    )
 
 
 def queue_path(team: str, code: str = "") -> str:
@@ -66,46 +103,56 @@ def sums_in_words(sums: dict[str, Decimal]) -> str:
 
 
 def about_cases(told: Sequence[Told], severity: Severity, entity: Entity, now: datetime) -> Message:
-    """One case with its action, or several of one type. The most costly come first."""
+    """One case with its action, or several, mostly of one type. The most costly come first."""
     told = sorted(told, key=lambda one: -one.case.score)
     if len(told) == 1:
         return _about_one(told[0], severity, entity, now)
-    first, kinds = told[0].case, {kind for one in told for kind in one.kinds}
+    shown, kinds = [worded(one.case) for one in told[:SHOWN]], {kind for one in told for kind in one.kinds}
+    types = {one.case.type for one in told}
+    code, team = (types.pop() if len(types) == 1 else ALL), told[0].case.team
     stake = stakes(one.case for one in told)
-    subject = f"{_standing(severity, kinds)}: {len(told):,} × {first.kind.title}{stake and f', {stake} at stake'}"
-    body = [(one.case.kind.headline(one.case), case_path(one.case)) for one in told[:SHOWN]]
+    subject = f"{_standing(severity, kinds)}: {len(told):,} × {_title(code, team)}{stake and f', {stake} at stake'}"
     more = len(told) - SHOWN
-    body.append((f"And {more:,} more in the queue" if more > 0 else "All of this kind", queue_path(first.team, first.type)))
-    return _message(subject, [*body, *_escalating(first, kinds)], entity)
+    rest = f"And {more:,} more in the queue" if more > 0 else "All of this kind" if code else "All in the queue"
+    body = [*((words.headline, words.path) for words in shown), (rest, queue_path(team, code))]
+    return _message(subject, [*body, *_escalating(shown[0], kinds)], entity)
 
 
 def about_flood(
-    *, code: str, team: str, entity: Entity, usual: int, since: datetime, count: int, stake: str, now: datetime
+    *,
+    code: str,
+    severity: Severity,
+    team: str,
+    entity: Entity,
+    usual: int,
+    since: datetime,
+    count: int,
+    stake: str,
+    now: datetime,
 ) -> Message:
-    title = title_of(code) if code != ALL else f"All kinds of {Team(team).label} exceptions"
-    said = trend(title=title, usual=usual, since=since, count=count, now=now, zone=ZoneInfo(entity.zone))
-    body = [(f"{said}.", ""), ("What opens of it from now on is in this message, until it calms.", "")]
+    said = trend(title=_title(code, team), usual=usual, since=since, count=count, now=now, zone=ZoneInfo(entity.zone))
+    louder = "" if severity == Severity.CRITICAL else " What is critical still comes by itself, once."
+    body = [(f"{said}.", ""), (f"What opens of it from now on is in this message, until it calms.{louder}", "")]
     if stake:
         body.insert(1, (f"{stake} at stake.", ""))
-    return _message(f"Flood. {said}", [*body, ("See them in the queue", queue_path(team, code))], entity)
+    flood = "Critical flood" if severity == Severity.CRITICAL else "Flood"
+    return _message(f"{flood}. {said}", [*body, ("See them in the queue", queue_path(team, code))], entity)
 
 
 def about_calm(*, code: str, team: str, entity: Entity, since: datetime, count: int, live: int, now: datetime) -> Message:
-    title = title_of(code) if code != ALL else f"All kinds of {Team(team).label} exceptions"
     began = moment(since, now, ZoneInfo(entity.zone))
     said = f"{count:,} opened since {began}, {live:,} of them {'is' if live == 1 else 'are'} open still."
-    return _message(f"Calm again: {title}", [(said, queue_path(team, code))], entity)
+    return _message(f"Calm again: {_title(code, team)}", [(said, queue_path(team, code))], entity)
 
 
 def _about_one(told: Told, severity: Severity, entity: Entity, now: datetime) -> Message:
-    case, zone = told.case, ZoneInfo(entity.zone)
-    headline = case.kind.headline(case)
-    due = f"{'Due' if case.due_at > now else 'Was due'} {moment(case.due_at, now, zone)}."
+    case, words = told.case, worded(told.case)
+    due = f"{'Due' if case.due_at > now else 'Was due'} {moment(case.due_at, now, ZoneInfo(entity.zone))}."
     stake = f"{money.words(case.stake, case.currency)} at stake. " if case.stake else ""
-    path = case_path(case)
-    action = next((action.label for action in case.kind.actions if path.endswith(f"?action={action.name}")), "Open the case")
-    body = [(f"{stake}{due}", ""), (case.kind.runbook.impact, ""), *_escalating(case, told.kinds), (action, path)]
-    return _message(f"{_standing(severity, told.kinds)}: {headline}", body, entity)
+    body = [(f"{stake}{due}", ""), *((said, "") for said in (words.impact,) if said), *_escalating(words, told.kinds)]
+    return _message(
+        f"{_standing(severity, told.kinds)}: {words.headline}", [*body, (words.action, words.path)], entity
+    )
 
 
 def _standing(severity: Severity, kinds: Collection[Kind]) -> str:
@@ -121,8 +168,8 @@ def _standing(severity: Severity, kinds: Collection[Kind]) -> str:
     return severity.label
 
 
-def _escalating(case: Case, kinds: Collection[Kind]) -> list[Line]:
-    return [(case.kind.runbook.escalate, "")] if any(kind.escalates for kind in kinds) else []
+def _escalating(words: Worded, kinds: Collection[Kind]) -> list[Line]:
+    return [(words.escalate, "")] if words.escalate and any(kind.escalates for kind in kinds) else []
 
 
 def _message(subject: str, body: Sequence[Line], entity: Entity) -> Message:

@@ -13,9 +13,10 @@ from apps.work.alerts import composing, digests, floods, outbox, rules
 from apps.work.alerts.candidates import occasions
 from apps.work.alerts.channels import policy_of
 from apps.work.alerts.composing import Told
-from apps.work.alerts.floods import ALL
 from apps.work.alerts.models import Alert, AlertCase, Channel
 from apps.work.alerts.rules import Group, Occasion, Policy, Severity
+
+LEFT = (Alert.State.WAITING, Alert.State.SENT)  # or will
 
 
 @transaction.atomic
@@ -28,8 +29,9 @@ def decide(channel_id: int, now: datetime | None = None) -> None:
     now, policy = now or timezone.now(), policy_of(channel.entity)
     found = occasions(channel, policy, now)
     flooded = {} if channel.escalations else _turn_of_the_tide(channel, policy, found, now)
-    decision = rules.decide(found, _recent(channel, now), frozenset(flooded))
-    for group in decision.messages:
+    levels = {kind: _level(flood) for kind, flood in flooded.items()}
+    decision = rules.decide(found, _recent(channel, now), levels)
+    for group in (*decision.messages, *decision.louder):
         _tell(channel, group, now)
     for group in decision.silent:
         _tell(channel, group, now, silent=True)
@@ -59,10 +61,10 @@ def _tell(channel: Channel, group: Group, now: datetime, *, silent: bool = False
     _mark({alert.pk: group.occasions}, channel)
 
 
-def _join(channel: Channel, joined: Iterable[Occasion], on: Mapping[str, int]) -> None:
+def _join(channel: Channel, joined: Iterable[Occasion], on: Mapping[str, Alert]) -> None:
     members: dict[int, list[Occasion]] = {}
     for one in joined:
-        members.setdefault(on.get(one.type) or on[ALL], []).append(one)
+        members.setdefault(on[one.flood_in(on)].pk, []).append(one)
     _mark(members, channel)
 
 
@@ -79,7 +81,7 @@ def _mark(members: Mapping[int, Sequence[Occasion]], channel: Channel) -> None:
 def _recent(channel: Channel, now: datetime) -> dict[rules.About, Severity]:
     rows = (
         Alert.objects.filter(channel=channel, kind__in=[Alert.Kind.IMMEDIATE, Alert.Kind.ESCALATION])
-        .filter(state__in=[Alert.State.WAITING, Alert.State.SENT], created_at__gt=now - rules.GATHER)
+        .filter(state__in=LEFT, created_at__gt=now - rules.GATHER)
         .values_list("type", "kind", "person")
         .annotate(Max("severity"))
         .order_by()
@@ -89,8 +91,17 @@ def _recent(channel: Channel, now: datetime) -> dict[rules.About, Severity]:
     }
 
 
-def _turn_of_the_tide(channel: Channel, policy: Policy, found: Sequence[Occasion], now: datetime) -> dict[str, int]:
-    """Begin and end floods; {type: id of its message} of those that are on."""
+def _level(flood: Alert) -> Severity:
+    """How loud it was so far: what broke through it and then stayed silent made it no louder."""
+    broke_through = Alert.objects.filter(
+        channel=flood.channel_id, kind=Alert.Kind.IMMEDIATE, type=flood.type, created_at__gt=flood.created_at, state__in=LEFT
+    )
+    loudest = broke_through.aggregate(Max("severity"))["severity__max"]
+    return Severity(max(flood.severity, loudest or 0))
+
+
+def _turn_of_the_tide(channel: Channel, policy: Policy, found: Sequence[Occasion], now: datetime) -> dict[str, Alert]:
+    """Begin and end floods; {type: its message} of those that are on."""
     on = {flood.type: flood for flood in Alert.objects.filter(channel=channel, kind=Alert.Kind.FLOOD, calm_at=None)}
     cases = Case.objects.filter(entity=channel.entity_id, team=channel.team)
     hour = cases.filter(opened_at__gt=max(now - floods.WINDOW, channel.watched_from), opened_at__lte=now)
@@ -103,11 +114,10 @@ def _turn_of_the_tide(channel: Channel, policy: Policy, found: Sequence[Occasion
     for kind in tide.calms:
         _calm(channel, on.pop(kind), now)
     for kind in sorted(tide.begins, reverse=True):  # that of all types last: it counts what has no flood of its own
-        loudest = max((one.severity for one in found if kind in (ALL, one.type)), default=Severity.LOW)
-        severity = max(Severity.HIGH, loudest)
+        severity = rules.flood_severity(kind, on, found)
         if severity >= channel.least:
             on[kind] = _begin(channel, kind, usual.get(kind, 0) if kind else sum(usual.values()), severity, hour, now)
-    return {kind: flood.pk for kind, flood in on.items()}
+    return on
 
 
 def _begin(channel: Channel, kind: str, usual: int, severity: Severity, hour, now: datetime) -> Alert:
@@ -116,6 +126,7 @@ def _begin(channel: Channel, kind: str, usual: int, severity: Severity, hour, no
     stakes = dict(of_kind.filter(state__in=LIVE).values_list("currency").annotate(Sum("stake")).order_by())
     message = composing.about_flood(
         code=kind,
+        severity=severity,
         team=channel.team,
         entity=channel.entity,
         usual=usual,

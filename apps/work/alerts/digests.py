@@ -53,7 +53,7 @@ def _message(channel: Channel, policy: Policy, now: datetime) -> Message:
     waiting = IS_LIVE & ~Q(state=State.SNOOZED)
     seen = cases.aggregate(
         live=Count("id", filter=waiting),
-        new=Count("id", filter=Q(opened_at__gt=now - DAY)),
+        new=Count("id", filter=waiting & Q(opened_at__gt=now - DAY)),
         overdue=Count("id", filter=waiting & Q(due_at__lt=now)),
         today=Count("id", filter=waiting & Q(due_at__gte=now, due_at__lt=midnight)),
         unheld=Count("id", filter=waiting & Q(state=State.OPEN, assigned_to=None)),
@@ -65,7 +65,7 @@ def _message(channel: Channel, policy: Policy, now: datetime) -> Message:
     said = [
         (seen["overdue"], "past the deadline", f"{queue}?due=overdue"),
         (seen["today"], "due today", f"{queue}?due=today"),
-        (seen["new"], "new since yesterday", queue),
+        (seen["new"], "new since yesterday", f"{queue}?opened=day"),
         (seen["unheld"], "held by nobody", f"{queue}?view=nobody"),
     ]
     body: list[Line] = [(f"{count:,} {words}", path) for count, words, path in said if count]
@@ -77,7 +77,8 @@ def _message(channel: Channel, policy: Policy, now: datetime) -> Message:
     body += [(f"{line}.", f"{queue}?type={code}") for code, line in _rising(channel, policy, now)]
     top = Case.objects.live().filter(waiting, entity=channel.entity_id, team=channel.team).select_related("entity")
     for place, case in enumerate(top.by_rank()[:TOP], 1):
-        body.append((f"{place}. {case.kind.headline(case)}", composing.case_path(case)))
+        words = composing.worded(case)
+        body.append((f"{place}. {words.headline}", words.path))
     team = Team(channel.team).label
     finding = ", ".join(f"{count:,} {words}" for count, words, _ in said[:2] if count) or counted(seen["live"], "exception")
     return Message(subject=f"{team}, {here:%a} {here.day} {here:%b}: {finding} · {channel.entity.name}", body=body)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from apps.work.alerts.rules import Policy
+from apps.work.alerts.rules import ALL, Policy
 
-ALL = ""  # the flood of a whole team, whatever the types
 WINDOW = timedelta(hours=1)
 USUAL_OVER = timedelta(weeks=4)
 HOURS = USUAL_OVER // timedelta(hours=1)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from apps.work.alerts import floods
 from apps.work.alerts.rules import (
@@ -20,6 +21,7 @@ from apps.work.alerts.rules import (
     Severity,
     Watch,
     decide,
+    flood_severity,
     leaves_at,
     occasion,
 )
@@ -96,13 +98,21 @@ class Sent:
     cases: tuple[int, ...]
 
 
+class _Flood(NamedTuple):
+    """Since when it is on, where its message is in `sent`, and how loud a message of it was so far."""
+
+    since: datetime
+    place: int
+    level: Severity
+
+
 @dataclass
 class _Told:
     """What has been told by the present minute of the replay."""
 
     marks: dict[int, frozenset[Mark]] = field(default_factory=dict)
     last: dict[About, list[tuple[datetime, Severity]]] = field(default_factory=dict)
-    floods: dict[str, tuple[datetime, int]] = field(default_factory=dict)  # those that are on: since when, where in `sent`
+    floods: dict[str, "_Flood"] = field(default_factory=dict)  # those that are on
     sent: list[Sent] = field(default_factory=list)
 
     def recent(self, now: datetime) -> dict[About, Severity]:
@@ -138,20 +148,22 @@ def replay(
         found = [one for case in seen.values() if case and (one := occasion(case, watch, policy, now))]
         if watch.tells:
             _turn_of_the_tide(told, openings, found, watch, policy, quiet, now)
-        decision = decide(found, told.recent(now), frozenset(told.floods))
+        decision = decide(found, told.recent(now), {kind: flood.level for kind, flood in told.floods.items()})
         _tell(told, decision, by_id, quiet, now)
         waiting = {one.case: by_id[one.case] for one in found}  # until there is no occasion any more
     return sorted(told.sent, key=lambda sent: sent.at)
 
 
 def _settled(decision: Decision) -> Iterable[Occasion]:
-    for group in (*decision.messages, *decision.silent):
+    for group in (*decision.messages, *decision.louder, *decision.silent):
         yield from group.occasions
     yield from decision.joined
 
 
 def _tell(told: _Told, decision: Decision, by_id: Mapping[int, Past], quiet: Quiet | None, now: datetime) -> None:
-    for group in decision.messages:
+    for group in decision.louder:
+        told.floods[group.type] = told.floods[group.type]._replace(level=group.severity)
+    for group in (*decision.messages, *decision.louder):
         told.last.setdefault(group.about, []).append((now, group.severity))
         at = leaves_at(now, quiet, [one.due_at for one in group.occasions])
         needed = [one for one in group.occasions if _needed(by_id[one.case], at)]
@@ -159,7 +171,7 @@ def _tell(told: _Told, decision: Decision, by_id: Mapping[int, Past], quiet: Qui
     for group in decision.silent:
         _add(told, group, group.occasions, now, needed=False)
     for one in decision.joined:
-        _, place = told.floods.get(one.type) or told.floods[floods.ALL]
+        place = told.floods[one.flood_in(told.floods)].place
         told.sent[place] = replace(told.sent[place], cases=(*told.sent[place].cases, one.case))
     told.mark(_settled(decision))
 
@@ -192,16 +204,17 @@ def _turn_of_the_tide(
 
     opened = between(max(now - floods.WINDOW, watch.since), now)
     usual = between(now - floods.USUAL_OVER, now - floods.WINDOW)
-    tide = floods.tide(opened, usual, {kind: since for kind, (since, _) in told.floods.items()}, policy, now)
+    tide = floods.tide(opened, usual, {kind: flood.since for kind, flood in told.floods.items()}, policy, now)
     at = leaves_at(now, quiet, [])
     for kind in sorted(tide.calms):
-        del told.floods[kind]
-        told.sent.append(Sent(at=at, sort=Sort.CALM, type=kind, severity=Severity.HIGH, cases=()))
-    for kind in sorted(tide.begins):
-        loudest = [one.severity for one in found if kind in (floods.ALL, one.type)]
-        severity = max([Severity.HIGH, *loudest])
+        calmed = told.floods.pop(kind)
+        told.sent.append(
+            Sent(at=at, sort=Sort.CALM, type=kind, severity=told.sent[calmed.place].severity, cases=())
+        )
+    for kind in sorted(tide.begins, reverse=True):  # that of all types last: it takes what has no flood of its own
+        severity = flood_severity(kind, told.floods, found)
         if severity >= watch.least:
-            told.floods[kind] = (now, len(told.sent))
+            told.floods[kind] = _Flood(now, len(told.sent), severity)
             told.sent.append(Sent(at=at, sort=Sort.FLOOD, type=kind, severity=severity, cases=()))
 
 

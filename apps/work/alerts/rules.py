@@ -1,6 +1,6 @@
 """What is told, when and how loudly. Pure: the beat and the dry run over history decide by these same functions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+ALL = ""  # the flood of a whole team, whatever the types
 GATHER = timedelta(hours=1)  # after a message about a type, more of it wait this long, unless they are worse
 
 
@@ -116,10 +117,22 @@ class Occasion:
     person: int | None = None
     holder: str = ""
 
+    @property
+    def escalates(self) -> bool:
+        return any(mark.kind.escalates for mark in self.marks)
+
+    def flood_in(self, on: Collection[str]) -> str | None:
+        """Which of the floods that are on takes it: its type's own one before that of all types."""
+        if self.escalates or self.holder:
+            return None
+        return next((kind for kind in (self.type, ALL) if kind in on), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Cases of one type that become one message: to `person`, or to the channel's address where that is None."""
+    """Cases of one type, or of those of a flood of all, that become one message: to `person`, or to the channel's address
+    where that is None.
+    """
 
     type: str
     escalates: bool
@@ -145,9 +158,12 @@ class About(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """`messages` leave now; `joined` go into the flood that is on; `silent` are marked as told, because of their holder."""
+    """`messages` leave now; so do `louder`, each what is louder than the flood of its `type`; `joined` go into the flood that is
+    on; `silent` are marked as told, because of their holder.
+    """
 
     messages: tuple[Group, ...] = ()
+    louder: tuple[Group, ...] = ()
     joined: tuple[Occasion, ...] = ()
     silent: tuple[Group, ...] = ()
 
@@ -206,18 +222,22 @@ def _escalated_marks(case: Seen, watch: Watch, policy: Policy, now: datetime) ->
         yield Mark(Kind.UNHELD, case.severity)
 
 
-def decide(found: Iterable[Occasion], recent: Mapping[About, Severity], flooded: frozenset[str]) -> Decision:
-    """What becomes of the occasions. `recent`: the loudest message about the same within GATHER; `flooded`: the types whose
-    flood is on, "" for all of them. Each occasion is in at most one place; those in none wait.
+def decide(found: Iterable[Occasion], recent: Mapping[About, Severity], flooded: Mapping[str, Severity]) -> Decision:
+    """What becomes of the occasions. `recent`: the loudest message about the same within GATHER; `flooded`: the type of each
+    flood that is on, ALL for that of all types, and how loud a message of it was so far. What is louder breaks through, to the
+    channel and as one message, which makes the flood as loud. Each occasion is in at most one place; those in none wait.
     """
     groups: dict[tuple, list[Occasion]] = {}
+    louder: dict[str, list[Occasion]] = {}
     joined = []
     for one in found:
-        escalates = any(mark.kind.escalates for mark in one.marks)
-        if not escalates and not one.holder and (one.type in flooded or "" in flooded):
-            joined.append(one)
+        flood = one.flood_in(flooded)
+        if flood is None:
+            groups.setdefault((About(one.type, one.escalates, one.person), one.holder), []).append(one)
+        elif one.severity > flooded[flood]:
+            louder.setdefault(flood, []).append(one)
         else:
-            groups.setdefault((About(one.type, escalates, one.person), one.holder), []).append(one)
+            joined.append(one)
     messages, silent = [], []
     for (about, holder), members in groups.items():
         group = Group(**about._asdict(), occasions=tuple(members))
@@ -225,7 +245,20 @@ def decide(found: Iterable[Occasion], recent: Mapping[About, Severity], flooded:
             silent.append(group)
         elif group.severity > recent.get(about, 0):
             messages.append(group)
-    return Decision(messages=tuple(messages), joined=tuple(joined), silent=tuple(silent))
+    return Decision(
+        messages=tuple(messages),
+        louder=tuple(
+            Group(type=flood, escalates=False, person=None, occasions=tuple(members)) for flood, members in louder.items()
+        ),
+        joined=tuple(joined),
+        silent=tuple(silent),
+    )
+
+
+def flood_severity(kind: str, on: Collection[str], found: Iterable[Occasion]) -> Severity:
+    """As loud as a flood that begins beside those that are `on`: as the loudest case that goes into it, and high at least."""
+    mine = (one.severity for one in found if one.flood_in({*on, kind}) == kind)
+    return max([Severity.HIGH, *mine])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from apps.exceptions.operations import people_of
 from apps.integrations import jobs
 from apps.integrations.leases import Progress
 from apps.integrations.models import Job
-from apps.work.alerts import composing, webhooks
+from apps.work.alerts import chats, composing, webhooks
 from apps.work.alerts.channels import open_address
 from apps.work.alerts.composing import Told
 from apps.work.alerts.models import Alert, AlertCase, Channel
@@ -73,38 +73,10 @@ def to_words(alert: Alert) -> str:
     return alert.person.name if alert.person else alert.channel.name
 
 
-def content_of(alert: Alert) -> dict[str, Any]:
-    """The JSON that chat tools take: text with <address|words> links, or an adaptive card for Teams."""
-    if alert.channel.kind == Channel.Kind.TEAMS:
-        return _card(alert)
-    lines = [f"<{_link(path)}|{_escaped(words)}>" if path else _escaped(words) for words, path in alert.body]
-    return {"text": "\n".join([f"*{_escaped(alert.subject)}*", *lines])}
-
-
-def _card(alert: Alert) -> dict[str, Any]:
-    texts = [{"type": "TextBlock", "text": alert.subject, "weight": "bolder", "wrap": True}]
-    texts += [{"type": "TextBlock", "text": words, "wrap": True} for words, path in alert.body if not path]
-    buttons = [{"type": "Action.OpenUrl", "title": words[:200], "url": _link(path)} for words, path in alert.body if path]
-    card = {"type": "AdaptiveCard", "version": "1.4", "body": texts, "actions": buttons}
-    return {
-        "type": "message",
-        "attachments": [{"contentType": "application/vnd.microsoft.card.adaptive", "content": card}],
-    }
-
-
-def _escaped(words: str) -> str:
-    """Chat tools read &, < and > as their own marks: <!channel> would call everybody."""
-    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "/")
-
-
-def _link(path: str) -> str:
-    return settings.CONSOLE_URL.rstrip("/") + path
-
-
 def _post(alert: Alert) -> str:
     host = alert.channel.address.partition(" ")[0]
     try:
-        answer = webhooks.post(open_address(alert.channel), content_of(alert), alert.key)
+        answer = webhooks.post(open_address(alert.channel), chats.content_of(alert), alert.key)
     except webhooks.NotPublic:
         raise Never(f"{host} leads into a private network, which we do not call.") from None
     except Refused as refused:
@@ -129,7 +101,7 @@ def _mail(alert: Alert) -> str:
     if not settings.MAIL_SENT:
         raise Never("No mail server is set, so no mail leaves. An admin of the installation sets EMAIL_URL.")
     to = alert.person.email if alert.person else alert.channel.address
-    context = {"alert": alert, "lines": [(words, path and _link(path)) for words, path in alert.body]}
+    context = {"alert": alert, "lines": [(words, path and chats.link(path)) for words, path in alert.body]}
     mail = EmailMultiAlternatives(
         subject=alert.subject,
         body=render_to_string("mail/alert.txt", context),
