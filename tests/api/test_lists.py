@@ -15,7 +15,7 @@ from apps.imports.models import Import, ImportRow
 from apps.integrations.models import Connection, Job, Source, SyncRun
 from apps.settlements.models import FeeRule
 from tests.api.conftest import Program
-from tests.console.test_queries import (
+from tests.console.queries.rows import (
     a_batch,
     a_case,
     a_held_case,

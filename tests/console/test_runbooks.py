@@ -19,7 +19,7 @@ from apps.exceptions.types import REGISTRY
 from apps.work.models import RunbookAddition
 from apps.work.runbooks import write
 from tests.console.conftest import signed_in
-from tests.console.test_queries import FACTS
+from tests.console.queries.rows import FACTS
 from tests.factories import CaseFactory, EntityFactory, person
 
 JARGON = re.compile(
