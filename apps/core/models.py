@@ -270,6 +270,8 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 # After these entries another amount may be at stake with a team: what was, is read back from them.
 WEIGHING = ("case.opened", "case.changed", "case.handed-over")
+# After these nobody is at the case any more: how long that lasts, is told.
+LETTING_GO = ("case.woken", "case.released", "case.handed-over")
 
 
 class AuditEntry(models.Model):
@@ -295,4 +297,5 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["subject", "id"], name="audit_subject"),
             models.Index(fields=["entity", "at"], name="audit_of_stakes", condition=models.Q(verb__in=WEIGHING)),
+            models.Index(fields=["entity", "at"], name="audit_of_letting_go", condition=models.Q(verb__in=LETTING_GO)),
         ]

@@ -68,6 +68,7 @@ class Case(models.Model):
     `snoozed_for_run` has ended and the cause is still there.
     `ending` says how a case ended: {"words": ..., and the evidence}.
     `notes` are what people wrote on it, for the search alone: the audit trail has them with who and when.
+    `changed_at`: when its state, team, worth, deadline or person was another last; a trigger keeps it.
     """
 
     type = models.CharField(max_length=60)
@@ -96,6 +97,8 @@ class Case(models.Model):
     ended_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     ending = models.JSONField(default=dict)
     earlier = models.ForeignKey("self", models.PROTECT, null=True, related_name="+")
+
+    changed_at = models.DateTimeField(db_default=Now())
 
     notes = models.TextField(default="", db_default="")
     words = models.GeneratedField(
@@ -132,6 +135,7 @@ class Case(models.Model):
             models.Index(fields=["assigned_to"], name="case_assigned", condition=Q(assigned_to__isnull=False)),
             GinIndex(fields=["words"], name="case_words", condition=IS_LIVE, gin_pending_list_limit=1024),
             models.Index(fields=["entity", "team", "opened_at"], name="case_by_opening"),
+            models.Index(fields=["entity", "team", "changed_at"], name="case_by_change", condition=IS_LIVE),
             models.Index(fields=["entity", "team", "ended_at"], name="case_by_end", condition=Q(ended_at__isnull=False)),
         ]
 

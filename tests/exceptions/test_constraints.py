@@ -108,3 +108,20 @@ def test_the_tally_follows_every_statement():
     Case.objects.filter(stake=1).update(state=State.CLEARED, ended_at=NOW)
     counted = Tally.objects.exclude(cases=0).values_list("state", "currency", "cases", "stake")
     assert set(counted) == {("open", "GBP", 1, 100), ("open", "EUR", 1, 2), ("claimed", "EUR", 1, 3)}
+
+
+@pytest.mark.parametrize(
+    ("change", "moves"),
+    [
+        ({"worth": 7}, True),
+        ({"team": "ops"}, True),
+        ({"holds_back": False}, True),
+        ({"state": "snoozed", "snoozed_above": 7}, True),
+        ({"lines": 7, "facts": {"seen": "again"}}, False),
+    ],
+)
+def test_the_database_keeps_when_a_case_changed_in_what_alerts_go_by(change, moves):
+    case = CaseFactory()
+    before = Case.objects.get(pk=case.pk).changed_at
+    Case.objects.filter(pk=case.pk).update(**change)
+    assert (Case.objects.get(pk=case.pk).changed_at > before) is moves

@@ -4,6 +4,7 @@ from datetime import time, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db.models import F
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, User
@@ -119,6 +120,70 @@ def test_a_case_of_somebody_who_left_the_team_tells_the_team(leave, channel, ope
         marta.memberships.update(role=Role.VIEWER)
     decide(channel.pk, NOON + HOUR)
     assert channel.alerts.get().person is None
+
+
+def looked(channel: Channel, *hours: float) -> list[str]:
+    """What is told in these looks, of cases to which nothing happens meanwhile but what the test says."""
+    before = channel.alerts.count()
+    for each in hours:
+        decide(channel.pk, NOON + each * HOUR)
+    return [subject.partition(":")[0] for _, _, subject in told(channel)[before:]]
+
+
+def test_a_look_reads_what_is_new_and_no_more(channel, opened, django_assert_max_num_queries):
+    for _ in range(3):
+        opened()
+    Case.objects.update(changed_at=F("opened_at"))
+    assert looked(channel, 1, 5, 9) == ["High", "High, nobody is on it"]
+    opened(9 * HOUR, type="alert.tax")
+    Case.objects.update(changed_at=F("opened_at"))
+    with django_assert_max_num_queries(40) as asked:
+        assert looked(channel, 9.1) == ["High"]
+    (candidates,) = [query["sql"] for query in asked.captured_queries if "unheld_since" in query["sql"]]
+    assert f"IN ({Case.objects.get(type='alert.tax').pk})" in candidates
+
+
+def test_what_grew_since_is_told_however_long_ago_it_opened(channel, opened):
+    opened()
+    Case.objects.update(changed_at=F("opened_at"))
+    assert looked(channel, 1, 5, 9, 20) == ["High", "High, nobody is on it"]
+    Case.objects.update(worth=20000)
+    assert looked(channel, 21) == ["Critical"]
+
+
+def test_a_case_let_go_escalates_once_its_patience_is_over_and_not_before(channel, opened, entity):
+    case = opened()
+    Case.objects.update(changed_at=F("opened_at"))
+    assert looked(channel, 1) == ["High"]
+    AuditEntry.objects.create(
+        actor_name="Marta Lis", entity=entity, verb="case.released", subject=case.audit_subject, at=NOON + 10 * HOUR
+    )
+    Channel.objects.update(looked_at=NOON + 10 * HOUR)
+    assert looked(channel, 11, 13.9) == []
+    assert looked(channel, 14) == ["High, nobody is on it"]
+
+
+def test_the_case_of_somebody_who_leaves_the_team_is_nobodys_from_then_on(channel, opened, marta):
+    opened(assigned_to=marta)
+    Case.objects.update(changed_at=F("opened_at"))
+    assert looked(channel, 1, 6, 20) == ["High"]
+    User.objects.filter(pk=marta.pk).update(is_active=False)
+    assert looked(channel, 21) == ["High, nobody is on it"]
+
+
+def test_after_a_standstill_the_first_look_tells_what_came_meanwhile(channel, opened):
+    opened(due_at=NOON + 20 * HOUR)
+    Case.objects.update(changed_at=F("opened_at"))
+    assert looked(channel, 0.5, 30) == ["Critical, past its deadline"]
+
+
+def test_what_was_let_go_before_the_channel_watched_is_not_told(channel, opened, entity):
+    case = opened(-9 * HOUR, due_at=NOON - HOUR)
+    AuditEntry.objects.create(
+        actor_name="opsconsole", entity=entity, verb="case.woken", subject=case.audit_subject, at=NOON - 2 * HOUR,
+        before={"state": "claimed"},
+    )  # fmt: skip
+    assert looked(channel, 0.1, 1) == []
 
 
 def test_a_snoozed_case_is_silent(channel, opened):
@@ -269,6 +334,7 @@ def test_a_dry_run_over_what_happened_says_what_the_beat_sent(channel, opened, e
         opened(since, worth=worth, type=kind, due_at=NOON + since + timedelta(hours=2 * n))
     for n in range(14):
         opened(-24 * HOUR + n * MINUTE, worth=1500)
+    Case.objects.update(changed_at=F("opened_at"))  # nothing happened to them since: each look finds them by its own stretch
     instants = {NOON - 24 * HOUR + n * timedelta(minutes=15) for n in range(24 * 4 + 1)}
     policy = Policy()
     for case in Case.objects.all():

@@ -1,20 +1,33 @@
-"""The live cases that a channel may have to be told of now: one question to the database, then the pure rules."""
+"""The live cases that a channel may have to be told of now: what is new since it was looked at, then the pure rules."""
 
 from collections.abc import Collection
 from datetime import datetime
 
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models import Case as Choice
-from django.db.models import CharField, Exists, F, IntegerField, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Cast, Coalesce, Concat
+from django.db.models.functions import Cast, Coalesce, Concat, Substr
 
-from apps.core.models import AuditEntry
+from apps.core.models import LETTING_GO, AuditEntry, User
 from apps.core.permissions import Team
 from apps.exceptions.models import Case, State
 from apps.exceptions.operations import people_of
 from apps.work.alerts.models import AlertCase, Channel
-from apps.work.alerts.rules import Kind, Mark, Occasion, Policy, Seen, Severity, Watch, occasion
+from apps.work.alerts.rules import GATHER, Kind, Mark, Occasion, Policy, Seen, Severity, Watch, occasion
 
-LET_GO = ("case.woken", "case.released", "case.handed-over")
+# Looked at once more: what waits does so for GATHER, and what is written now bears the time at which its statement began.
+OVERLAP = 2 * GATHER
 
 
 def severity_in_sql(policy: Policy) -> Choice:
@@ -43,21 +56,47 @@ def watch_of(channel: Channel) -> Watch:
 
 
 def occasions(channel: Channel, policy: Policy, now: datetime) -> list[Occasion]:
-    """What is to be told through the channel now. Five queries, however many cases there are."""
+    """What is to be told through the channel now. Six queries, however many cases there are; they read what came to be told
+    since the last look, not all that is live.
+    """
     watch = watch_of(channel)
-    rows = list(_candidates(channel, watch, policy, now).select_related("claimed_by"))
+    able = set(people_of([Team(channel.team)], [channel.entity_id]).values_list("pk", flat=True))
+    new = list(_new(channel, watch, policy, able, now))  # as a list, so that the planner knows how few they are
+    rows = list(_candidates(channel, watch, policy, now).filter(pk__in=new).select_related("claimed_by"))
     told = _told(channel, rows)
     let_go = _let_go(rows) if watch.escalates else {}
-    able = set(people_of([Team(channel.team)], [channel.entity_id]).values_list("pk", flat=True))
     seen = (_seen(row, told.get(row.pk, frozenset()), let_go.get(row.pk), able, now) for row in rows)
     return [found for one in seen if (found := occasion(one, watch, policy, now))]
+
+
+def _new(channel: Channel, watch: Watch, policy: Policy, able: Collection[int], now: datetime) -> QuerySet[Case, int]:
+    """Ids of the cases for which something has come since the last look: they changed, a deadline came near or passed, nobody
+    has had them for as long as a severity allows, or whose they are has left the team. Each is a stretch of an index.
+    """
+    since = (channel.looked_at or watch.since) - OVERLAP
+    mine = Case.objects.live().filter(entity=channel.entity_id, team=channel.team)
+    gone = User.objects.exclude(pk__in=able)
+    found = [
+        mine.filter(changed_at__gt=since),
+        mine.filter(due_at__gt=since, due_at__lte=now),
+        mine.filter(due_at__gt=since + policy.near, due_at__lte=now + policy.near),
+        mine.filter(assigned_to__in=gone.values("pk")),
+    ]
+    ids = [cases.values_list("pk", flat=True) for cases in found]
+    entries = AuditEntry.objects.filter(entity=channel.entity_id, verb__in=LETTING_GO).order_by()
+    subject_id = Cast(Substr("subject", len("case:") + 1), BigIntegerField())
+    for patience in {policy.unheld(severity) for severity in Severity} if watch.escalates else ():
+        ids.append(mine.filter(opened_at__gt=since - patience, opened_at__lte=now - patience).values_list("pk", flat=True))
+        let_go = entries.filter(at__gt=since - patience, at__lte=now - patience)
+        ids.append(let_go.annotate(case=subject_id).values_list("case", flat=True))
+    return ids[0].union(*ids[1:])
 
 
 def _candidates(channel: Channel, watch: Watch, policy: Policy, now: datetime):
     """Widely: the rules decide. What was told is asked before who let go, which costs more and of most cases is not needed."""
     told = AlertCase.objects.filter(channel=channel, case=OuterRef("pk"))
     subject = Concat(Value("case:"), Cast(OuterRef("pk"), CharField()))
-    let_go = AuditEntry.objects.filter(subject=subject, verb__in=LET_GO).order_by("-id").values("at")[:1]
+    let_go = AuditEntry.objects.filter(subject=subject, verb__in=LETTING_GO).order_by("-id").values("at")[:1]
     cases = Case.objects.filter(entity=channel.entity_id, team=channel.team, state__in=[State.OPEN, State.CLAIMED])
     cases = cases.annotate(severity=severity_in_sql(policy)).filter(severity__gte=watch.least - 1, opened_at__lte=now)
     wanted = Q(pk__in=[])
@@ -94,7 +133,7 @@ def _told(channel: Channel, rows: list[Case]) -> dict[int, frozenset[Mark]]:
 
 def _let_go(rows: list[Case]) -> dict[int, AuditEntry]:
     """The newest entry about each case by which nobody held it any more."""
-    entries = AuditEntry.objects.filter(subject__in=[row.audit_subject for row in rows], verb__in=LET_GO)
+    entries = AuditEntry.objects.filter(subject__in=[row.audit_subject for row in rows], verb__in=LETTING_GO)
     newest = entries.order_by("subject", "-id").distinct("subject")
     return {int(entry.subject.removeprefix("case:")): entry for entry in newest}
 

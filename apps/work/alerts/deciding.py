@@ -37,6 +37,7 @@ def decide(channel_id: int, now: datetime | None = None) -> None:
         _tell(channel, group, now, silent=True)
     _join(channel, decision.joined, flooded)
     digests.write_due(channel, policy, now)
+    Channel.objects.filter(pk=channel.pk).update(looked_at=now)
 
 
 def _tell(channel: Channel, group: Group, now: datetime, *, silent: bool = False) -> None:

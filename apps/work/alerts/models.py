@@ -51,7 +51,7 @@ class Channel(models.Model):
 
     `address` is an e-mail address; a webhook's is a secret, `sealed`, and shown by its host and its last four characters
     alone. A channel that takes escalations takes nothing else. Nothing that happened before `watched_from` is told.
-    `fault` says why nothing gets through, until something does.
+    `looked_at` is when it was decided last what it is told. `fault` says why nothing gets through, until something does.
     """
 
     class Kind(models.TextChoices):
@@ -72,6 +72,7 @@ class Channel(models.Model):
     digest_at = models.TimeField(null=True)
     active = models.BooleanField(default=True)
     watched_from = models.DateTimeField(db_default=Now())
+    looked_at = models.DateTimeField(null=True)
     fault = models.TextField(blank=True)
     fault_at = models.DateTimeField(null=True)
 

@@ -213,7 +213,8 @@ def _escalated_marks(case: Seen, watch: Watch, policy: Policy, now: datetime) ->
     """Whose case it is has until its deadline; where nobody's, as long as its severity allows."""
     if case.holder or case.severity < watch.least:
         return
-    if case.lapsed and Mark(Kind.LAPSED, 0) not in case.told and now >= max(case.due_at - policy.near, watch.since):
+    pressing = max(case.unheld_since, case.due_at - policy.near)
+    if case.lapsed and Mark(Kind.LAPSED, 0) not in case.told and watch.since <= pressing <= now:
         yield Mark(Kind.LAPSED, 0)
     patience = case.unheld_since + policy.unheld(case.severity)
     at = max(patience, case.due_at) if case.person else patience
