@@ -39,7 +39,7 @@ def take(folder: Path, say: Callable[[str], None]) -> int:
     if chromium is None:
         raise ServerError("chromium is not on the PATH. On Debian: apt-get install chromium.")
     folder.mkdir(parents=True, exist_ok=True)
-    for earlier in folder.glob("[0-9][0-9]-*.png"):
+    for earlier in folder.glob("[0-9]*-*.png"):
         earlier.unlink()
     taken = 0
     with _console(say) as (base_url, newcomer), sync_playwright() as playwright:
@@ -54,7 +54,7 @@ def take(folder: Path, say: Callable[[str], None]) -> int:
                     _fit(page, width, height)
                     for theme in THEMES:
                         page.emulate_media(color_scheme=theme)
-                        page.screenshot(path=folder / f"{number:02}-{screen.name}-{width}-{theme}.png")
+                        page.screenshot(path=folder / f"{number:03}-{screen.name}-{width}-{theme}.png")
                         taken += 1
                 page.close()
         browser.close()
