@@ -28,7 +28,7 @@ from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
 from apps.work.runbooks import addition, write
 from apps.work.workdays import set_calendar, set_day, work_days
-from opsconsole.demo import alerts, amazon
+from opsconsole.demo import alerts, amazon, history, waiting
 from opsconsole.demo.books import keep_books
 from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, LINDWICK, MARTA, PEOPLE, PRIYA, Company, Person
 from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
@@ -56,6 +56,7 @@ def load(say: Callable[[str], None]) -> bool:
     for file in settlement_files():
         say(f"{file.connection}: {file.name}")
         _read(_stored(file, entities, people[PRIYA if file.company is BRACKENFOLD else MARTA]), READ_FILE)
+    history.remember(entities, people)
     for file in leg_files():
         say(f"{file.connection}: {file.name}")
         _read(_stored(file, entities, people[PRIYA]), READ_LEGS)
@@ -67,6 +68,8 @@ def load(say: Callable[[str], None]) -> bool:
     keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
     _read(_stored(late_leg_file(), entities, people[PRIYA]), READ_LEGS)
     amazon.connect_amazon(home, ian=people[IAN])
+    waiting.ask_a_second_person(home, priya=people[PRIYA], ian=people[IAN])
+    waiting.check_a_bulk(home, marta=people[MARTA])
     say("Alerts, as mails into a folder")
     alerts.tell(channels)
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")

@@ -313,16 +313,20 @@ def _chain_moved(page: Page) -> None:
     page.locator("#deed").wait_for()
 
 
-def _rule_changed(page: Page) -> None:
-    first_of("/mapping/?show=rules&text=GiftMessageFee")(page)
-    page.locator("#deed").get_by_label("Ledger account").select_option(label="5110 FBA fees")
-    page.locator("#deed").get_by_label("Reason").fill("Amazon packs them")
+def _change_rule(page: Page, fee: str, account: str, reason: str) -> None:
+    first_of(f"/mapping/?show=rules&text={fee}")(page)
+    page.locator("#deed").get_by_label("Ledger account").select_option(label=account)
+    page.locator("#deed").get_by_label("Reason").fill(reason)
     page.keyboard.press("Tab")
     page.locator("#preview").get_by_text("What has left stays").first.wait_for()
 
 
+def _rule_changed(page: Page) -> None:
+    _change_rule(page, "GiftMessageFee", "5110 FBA fees", "Amazon packs them")
+
+
 def _rule_replayed(page: Page) -> None:
-    _rule_changed(page)
+    _change_rule(page, "FBAPerUnitFulfillmentFee", "5190 Other Amazon fees", "The board wants them together")
     page.get_by_role("button", name="Replay it on settlements").click()
     page.get_by_role("heading", level=1).get_by_text("It would").wait_for()
 
@@ -396,7 +400,8 @@ def screens(newcomer: Login) -> list[Screen]:
             ("queue-operations", kofi, at("/queue/ops/")),
             ("bulk-asks", priya, _in_bulk("snooze")),
             ("bulk", priya, _in_bulk("claim")),
-            ("bulks", priya, at("/bulk/")),
+            ("bulk-checked", marta, first_of("/bulk/")),
+            ("bulks", marta, at("/bulk/")),
             ("bulks-empty", newcomer, at("/bulk/")),
             ("menu-and-keys", priya, _menu_and_keys_open),
             ("case-fee", priya, case_of("settlement.fee-unmapped")),
@@ -479,7 +484,9 @@ def screens(newcomer: Login) -> list[Screen]:
             ("month-unlock", ian, _unlocking),
             ("one-person", ian, _one_person),
             ("one-person-read-only", priya, _one_person),
-            ("approvals", priya, at("/approvals/")),
+            ("approvals", marta, at("/approvals/")),
+            ("approval", marta, first_of("/approvals/")),
+            ("approval-asked", priya, first_of("/approvals/?show=all")),
             ("limits", ian, _limits),
             ("limits-read-only", priya, _limits),
             ("chains", priya, at("/chains/")),

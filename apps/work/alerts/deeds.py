@@ -30,7 +30,9 @@ class ToldForm(forms.Form):
         label="From severity", choices=SEVERITIES, coerce=int, initial=3, help_text="A deadline that is near raises it by one"
     )
     escalations = forms.BooleanField(
-        label="Takes escalations alone: what nobody is on. The team's other channels then take none", required=False
+        label="Escalations alone",
+        required=False,
+        help_text="What nobody is on comes here, and to no other channel of the team",
     )
     quiet_from = forms.TimeField(
         label="Quiet from", required=False, widget=forms.TimeInput({"type": "time"}, format="%H:%M"),
