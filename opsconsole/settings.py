@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "apps.exceptions",
     "apps.integrations",
     "apps.work",
+    "apps.platforms",
     "apps.catalog",
     "apps.orders",
     "apps.inventory",

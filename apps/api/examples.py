@@ -98,6 +98,11 @@ EXAMPLES: dict[str, Any] = {
     "changes": {"title": ["Mug", "Mug, blue"]},
     "feed": "amazon.orders",
     "every": 900,
+    # what a platform reports
+    "flow": "orders → ERP",
+    "link": "https://platform.example/runs/8841",
+    "amount": "24.99",
+    "outcome": "new",
     # errors
     "status": 422,
     "detail": "Say why, for whoever reads this later.",

@@ -42,6 +42,14 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": "A token of yours, issued in the console."}
 
 
+class PlatformScheme(OpenApiAuthenticationExtension):
+    target_class = "apps.api.intake.PlatformAuthentication"
+    name = "platform"
+
+    def get_security_definition(self, auto_schema: object) -> dict:
+        return {"type": "http", "scheme": "bearer", "description": "The key of a platform, shown once where it was connected."}
+
+
 class Described(AutoSchema):
     """Words for each operation (`says` of the view, or the handler's docstring), its errors, and the key of a write."""
 

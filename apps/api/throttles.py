@@ -1,4 +1,4 @@
-"""How often one person, with all their programs, may ask in a minute."""
+"""How often one person, with all their programs, or one platform may ask in a minute."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ class PerPerson(BaseThrottle):
     def allow_request(self, request: Request, view: "APIView") -> bool:
         kind = "read" if request.method in SAFE_METHODS else "write"
         minute, self.seconds = divmod(int(time.time()), MINUTE)
-        key = f"api:{kind}:{request.user.pk}:{minute}"
+        key = f"api:{kind}:{self.who(request)}:{minute}"
         try:
             cache.add(key, 0, timeout=2 * MINUTE)
             return cache.incr(key) <= settings.API_PER_MINUTE[kind]
@@ -33,5 +33,15 @@ class PerPerson(BaseThrottle):
             log.warning("The API's requests are not counted: %s", error)
             return True
 
+    def who(self, request: Request) -> str:
+        return str(request.user.pk)
+
     def wait(self) -> int:
         return MINUTE - self.seconds
+
+
+class PerPlatform(PerPerson):
+    """The same for each platform."""
+
+    def who(self, request: Request) -> str:
+        return f"platform-{request.auth.pk}"

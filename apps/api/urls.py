@@ -10,6 +10,7 @@ from apps.api import (
     entities,
     fees,
     imports,
+    intake,
     journals,
     listings,
     orders,
@@ -41,6 +42,7 @@ for prefix, resource in {
 
 urlpatterns = [
     *router.urls,
+    path("intake/", intake.Intake.as_view(), name="api-intake"),
     path("schema/", Document.as_view(), name="api-schema"),
     re_path("", NothingHere.as_view(), name="api-nothing"),
 ]

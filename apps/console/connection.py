@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from apps.console.deeds import attempt, may_not, named, offer
 from apps.console.feed_states import standings
+from apps.console.platform import platform_page
 from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.timeline import history
 from apps.core.models import User
@@ -183,6 +184,8 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     """With ?do= the deed of that name; without, changing a schedule."""
     mine = Connection.objects.visible_to(request.user, READ_RUNS)
     found = get_object_or_404(mine.select_related("entity"), pk=pk)
+    if found.kind == Connection.Kind.PLATFORM:
+        return platform_page(request, found)
     show_in_zone(found.entity)
     feeds = standings(found.sources.select_related("connection__entity").order_by("feed"), request.user)
     fitting = _fitting(found, [feed.source for feed in feeds])

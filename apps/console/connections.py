@@ -57,7 +57,7 @@ def connections(request: HttpRequest) -> HttpResponse:
         status = UNPROCESSABLE
     mine = request.companies.within(Connection.objects.visible_to(request.user, READ_RUNS))
     name, _, after = request.GET.get("after", "").rpartition("~")
-    rows = mine.select_related("entity").annotate(feeds=Count("sources")).order_by("name", "pk")
+    rows = mine.select_related("entity", "platform").annotate(feeds=Count("sources")).order_by("name", "pk")
     if after.isdecimal():
         rows = rows.filter(name__gte=name).exclude(name=name, pk__lte=int(after))
     shown, more = page_of(rows, PAGE)

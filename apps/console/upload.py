@@ -46,7 +46,8 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args: Any, person: User, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        connections = Connection.objects.visible_to(person, TAKE_FILES).select_related("entity")
+        mine = Connection.objects.visible_to(person, TAKE_FILES).exclude(kind=Connection.Kind.PLATFORM)
+        connections = mine.select_related("entity")
         companies = Entity.objects.filter(pk__in=person.entities_where(TAKE_FILES))
         self.fields["connection"].queryset = connections.order_by("entity__name", "name")
         if len(connections) == 1:

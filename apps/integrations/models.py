@@ -18,14 +18,15 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
 class Connection(models.Model):
     """One account at an outside system.
 
-    An uploaded one has no credentials: people bring its files. `endpoint` and `token_url` are the system's own addresses,
-    chosen with the region; `marketplaces` are Amazon's ids. It is revoked from the moment that the system says so until it
-    answers again.
+    An uploaded one has no credentials: people bring its files. A platform posts to us, see apps.platforms. `endpoint` and
+    `token_url` are the system's own addresses, chosen with the region; `marketplaces` are Amazon's ids. It is revoked from
+    the moment that the system says so until it answers again.
     """
 
     class Kind(models.TextChoices):
         UPLOAD = "upload", "Amazon files, uploaded by people"
         AMAZON = "amazon-seller", "Amazon seller account"
+        PLATFORM = "platform", "Integration platform"
 
     entity = models.ForeignKey(Entity, models.PROTECT, related_name="connections")
     name = models.CharField(max_length=120)

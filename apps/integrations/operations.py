@@ -273,6 +273,8 @@ def _region(code: str) -> Region:
 def _check_has_feeds(connection: Connection) -> None:
     if connection.kind == Connection.Kind.UPLOAD:
         raise Refused(f"People bring the files of {connection}, so it signs in nowhere.", code="no-feeds")
+    if connection.kind == Connection.Kind.PLATFORM:
+        raise Refused(f"{connection} posts to us, so it is asked for nothing by a schedule.", code="no-feeds")
 
 
 def _locked_source(source: Source, actor: User) -> Source:

@@ -124,7 +124,7 @@ def bulk_of(company: Company) -> Bulk:
 
 def test_every_address_has_a_row_here():
     lists = {f"{kind}-list" for kind in READ} | {f"{kind}-detail" for kind in READ}
-    here = lists | BELOW.keys() | WRITTEN.keys() | OF_JOURNALS.keys() | {"schema", "nothing"}
+    here = {"intake"} | lists | BELOW.keys() | WRITTEN.keys() | OF_JOURNALS.keys() | {"schema", "nothing"}
     assert {pattern.name.removeprefix("api-") for pattern in urlpatterns} == here
 
 

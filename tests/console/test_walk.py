@@ -28,6 +28,7 @@ READ = {
     "jobs": {FINANCE, ADMIN, VIEWER, OPS},
     "runs": FEEDS,
     "connections": FEEDS,
+    "connect_platform": {ADMIN},
     "journals": MONEY,
     "exports": MONEY,
     "close": MONEY,

@@ -23,6 +23,9 @@ from apps.inventory.operations import remove_buffer, set_buffer
 from apps.ledger.models import Account, TaxClass, TaxRule
 from apps.orders.models import Order, OrderItem
 from apps.orders.operations import cancel_warehouse_order
+from apps.platforms.intake import take as take_reports
+from apps.platforms.models import Platform
+from apps.platforms.operations import connect
 from apps.settlements.accounts import close_account, move_rules
 from apps.settlements.chain_changes import confirm_opening
 from apps.settlements.charts import apply_chart
@@ -34,6 +37,7 @@ from tests.factories import ConnectionFactory, ItemFactory, person
 from tests.inventory.scans import aged, amazon, scan, summary
 from tests.orders.amazon import record as order_record
 from tests.orders.take import map_all, taken
+from tests.platforms.conftest import failed, succeeded
 from tests.settlements.files import SALE, File, line, reserve
 from tests.settlements.take import take
 
@@ -401,11 +405,23 @@ def _record_read(entity: Entity) -> None:
     UnreadableRecord.objects.filter(source__connection__entity=entity).update(read_at=timezone.now())
 
 
+def _failed_in_a_platform(entity: Entity) -> None:
+    connect(entity=entity, name="Patchwork", address="", token="", actor=person(Role.ADMIN, entity))
+    reports = [failed(1), failed(2)]
+    take_reports(platform=Platform.objects.get(connection__entity=entity), reports=reports)
+
+
+def _reported_as_succeeded(entity: Entity) -> None:
+    reports = [succeeded(1), succeeded(2)]
+    take_reports(platform=Platform.objects.get(connection__entity=entity), reports=reports)
+
+
 OPENS_AND_CLEARS: dict[str, tuple[Callable[[Entity], None], Callable[[Entity], None]]] = {
     "api.throttled": (_throttled, _worked),
     "api.unavailable": (_unavailable, _worked),
     "connection.unauthorised": (_consent_withdrawn, _consent_given),
     "erp.period-closed": (_locked_too_early, _unlocked_by_another),
+    "event.dead-letter": (_failed_in_a_platform, _reported_as_succeeded),
     "feed.failing": (_refused_call, _worked),
     "feed.stale": (_quiet, _proven),
     "file.layout-unknown": (_unreadable, _corrected),

@@ -1,10 +1,11 @@
-"""Posting to a chat tool's webhook: to public addresses alone, looked at where the connection is made; no redirects."""
+"""Posting to a webhook: to public addresses alone, looked at where the connection is made; no redirects."""
 
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import msgspec
 from django.conf import settings
 
 from apps.core.errors import Refused
+from apps.integrations.pauses import asked_pause
 
 CONNECT = 5.0  # seconds
 ANSWER = 10.0
@@ -28,8 +30,11 @@ class NotPublic(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
+    """`retry_after` is how long it asks to wait, where it does."""
+
     status: int
     words: str
+    retry_after: timedelta | None = None
 
 
 class _PublicOnly(httpcore.SyncBackend):
@@ -55,7 +60,7 @@ def check_url(url: str) -> None:
     except ValueError:
         host = ""
     if not host or len(url) > 2000 or not url.isascii() or any(char.isspace() for char in url):
-        raise Refused("This is no web address. Copy it from the chat tool: https://…", field="address")
+        raise Refused("This is no web address. Copy it from the system that it leads to: https://…", field="address")
     local = settings.WEBHOOKS_TO_PRIVATE and parts.scheme == "http"
     if parts.scheme != "https" and not local:
         raise Refused("A webhook's address begins with https://, so that nobody reads along.", field="address")
@@ -65,18 +70,20 @@ def check_url(url: str) -> None:
         raise Refused("This address lies inside a private network, which we do not call.", field="address")
 
 
-def post(url: str, content: Any, key: str) -> Answer:
+def post(url: str, content: Any, key: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Post JSON and give back the answer. Raises httpcore's errors, TimeoutError, NotPublic. `key` is the message's own."""
+    usual = {"content-type": "application/json", "user-agent": "opsconsole", "idempotency-key": key}
     deadline = time.monotonic() + ANSWER
     with httpcore.ConnectionPool(ssl_context=ssl.create_default_context(), network_backend=_PublicOnly()) as pool:
         request = {
-            "headers": {"content-type": "application/json", "user-agent": "opsconsole", "idempotency-key": key},
+            "headers": usual | dict(headers or {}),
             "content": msgspec.json.encode(content),
             "extensions": {"timeout": {"connect": CONNECT, "read": ANSWER, "write": ANSWER, "pool": CONNECT}},
         }
         with pool.stream("POST", url, **request) as response:
             body = _beginning(response.iter_stream(), deadline)
-            return Answer(status=response.status, words=" ".join(body.decode(errors="replace").split())[:200])
+            words = " ".join(body.decode(errors="replace").split())[:200]
+            return Answer(status=response.status, words=words, retry_after=_pause(response.headers))
 
 
 def _beginning(chunks: Iterable[bytes], deadline: float) -> bytes:
@@ -88,6 +95,11 @@ def _beginning(chunks: Iterable[bytes], deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TimeoutError
     return body[:LONGEST_ANSWER]
+
+
+def _pause(headers: Iterable[tuple[bytes, bytes]]) -> timedelta | None:
+    asked = next((value for name, value in headers if name.lower() == b"retry-after"), b"")
+    return asked_pause(asked.decode("latin-1"))
 
 
 def _may_reach(address: str) -> bool:

@@ -14,17 +14,20 @@ from apps.inventory.models import Buffer, ErpStock, Level, Snapshot
 from apps.ledger.approval import hash_of
 from apps.ledger.models import BatchJournal, ExportBatch, Journal, JournalLine, PeriodLock
 from apps.orders.models import Order
+from apps.platforms.models import FailedRecord, Platform, Retry
 from apps.settlements.models import READ_FILE, ChainLink, FeeSignature, ReserveChain, SettlementJournal
 from apps.work.alerts.models import Alert, AlertCase, Channel
 from apps.work.bulk.models import Bulk, BulkMember
 from tests.factories import (
     CaseFactory,
+    ConnectionFactory,
     ItemFactory,
     JournalFactory,
     ListingFactory,
     OrderFactory,
     OrderItemFactory,
     StoredFileFactory,
+    UserFactory,
     VersionFactory,
     approved,
     mapped,
@@ -226,3 +229,27 @@ def a_member(place: Connection) -> None:
         a_bulk(place)
     case = a_case(place)
     BulkMember.objects.create(bulk=Bulk.objects.get(), case=case, verdict="skipped", code="changed", why="It changed.")
+
+
+def a_failed_record(place: Connection) -> FailedRecord:
+    """One more of the platform's one cause, asked for once, and its case: number 7."""
+    if not (platform := Platform.objects.filter(connection__entity=place.entity).first()):
+        kept = {"connection": ConnectionFactory(pk=7, entity=place.entity, kind="platform"), "digest": "0", "prefix": "ocp_"}
+        platform = Platform.objects.create(**kept)
+        facts = {"connection_id": 7, "connection": "Patchwork", "flow": "orders", "code": "", "words": "No.", "asked": 0}
+        facts |= {"silent": 0, "refused": "", "reasons": [], "amounts": {}, "unpriced": 0, "first": "", "newest": ""}
+        kind = {"type": "event.dead-letter", "subject": "7:orders:no.", "facts": facts}
+        CaseFactory(pk=7, entity=place.entity, **kind)
+    number, now = FailedRecord.objects.count(), timezone.now()
+    record = FailedRecord.objects.create(
+        connection=platform.connection, external_id=f"r-{number}", flow="orders", about="an order", words="No.",
+        cause="7:orders:no.", first_failed_at=now, failed_at=now, state="asked", asked_at=now,
+    )  # fmt: skip
+    job = Job.objects.create(kind="platforms.retry", entity=place.entity)
+    Retry.objects.create(record=record, number=1, key=f"retry-{number}", job=job, asked_by=UserFactory())
+    return record
+
+
+def a_platform(place: Connection) -> None:
+    connection = ConnectionFactory(entity=place.entity, kind="platform")
+    Platform.objects.create(connection=connection, digest=str(connection.pk), prefix="ocp_", posted_at=timezone.now())

@@ -17,7 +17,7 @@ from apps.integrations.models import Connection
 from apps.work.bulk.models import Bulk
 from tests.console.pages import Page
 from tests.console.queries.asked import check_same_for_50
-from tests.console.queries.rows import a_bulk, a_case, a_held_case, a_job, a_member, an_alert
+from tests.console.queries.rows import a_bulk, a_case, a_failed_record, a_held_case, a_job, a_member, an_alert
 from tests.factories import EntityFactory
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +26,7 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "bulk actions": ("/bulk/?show=all", a_bulk),
     "queue": ("/queue/finance/", a_held_case),
     "home": ("/", a_held_case),
+    "case of a platform": ("/cases/7/", a_failed_record),
     "trends": ("/trends/", a_held_case),
     "alerts": ("/alerts/", an_alert),
     "alert channels": ("/alerts/channels/", an_alert),

@@ -7,18 +7,17 @@ empty body and an empty list of errors are no empty result.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import msgspec
 
 from apps.integrations.contract import ConfigError, ConnectorError, Evidence, PermanentError, TransientError, parsed
+from apps.integrations.pauses import asked_pause
 
 LONGEST_QUOTE = 300
 LONGEST_NAME = 80
-LONGEST_PAUSE = timedelta(days=1)
 NOT_LET_IN = (401, 403)
 ADDRESS = re.compile(r"https?://\S+")
 TOKEN = re.compile(r"\b(?:Atz[ar]\||amzn1\.oa2-cs\.)\S+")
@@ -92,7 +91,7 @@ def verdict(operation: Operation, response: httpx.Response, secrets: Collection[
         return TransientError(evidence(name, response, words, secrets), _pause(headers, operation.rate))
     if status == 408 or status >= 500:
         words = f"Amazon could not answer {name} just now"
-        return TransientError(evidence(name, response, words, secrets), _asked_pause(headers))
+        return TransientError(evidence(name, response, words, secrets), asked_pause(headers.get("retry-after", "")))
     if status in NOT_LET_IN:
         words = f"Amazon refuses {name} to this account. Connect the account again"
         if operation.role:
@@ -172,18 +171,5 @@ def _quotable(text: str, secrets: Collection[str]) -> str:
 
 def _pause(headers: Mapping[str, str], rate: float) -> timedelta:
     """How long until a call is allowed again: as Amazon says, else one call of the rate it names, else of its plan."""
-    asked = _asked_pause(headers)
+    asked = asked_pause(headers.get("retry-after", ""))
     return timedelta(seconds=1 / (named_rate(headers) or rate)) if asked is None else asked
-
-
-def _asked_pause(headers: Mapping[str, str]) -> timedelta | None:
-    """Retry-After, in seconds or as a date (RFC 9110)."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit() and len(asked) < 6:
-        return timedelta(seconds=int(asked))
-    try:
-        until = parsedate_to_datetime(asked)
-    except ValueError:
-        return None
-    pause = until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)
-    return min(max(pause, timedelta(0)), LONGEST_PAUSE)
