@@ -10,6 +10,7 @@ BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 LONGEST_WAIT = timedelta(hours=6)
 
 QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|`[^`]*`|\[[^\]]*\]")
+SKU = re.compile(r"(?<![\w-])[A-Z0-9]{2,}(?:-[A-Z0-9]+)+(?![\w-])")
 WEB = re.compile(r"\b[a-z]+://\S+|(?<!\S)\S*@\S+")
 WITH_DIGIT = re.compile(r"(?<!\w)(?:[-.+]?\w)*[-.+]?\d(?:[-.+]?\w)*")
 SEVERAL = re.compile(r"#(?:[\s,;&]+(?:and\s+|or\s+)?#)+")
@@ -19,7 +20,7 @@ PHONE = re.compile(r"(?<![\w-])(?:\+|00)\d[\d ()/.-]{6,}\d")
 
 def fingerprint(code: str, words: str) -> str:
     """The same for the same cause: quoted values, addresses, numbers and ids count for nothing. The code stays as it is."""
-    said = " ".join(words.split()).casefold()
+    said = SKU.sub("#", " ".join(words.split())).casefold()
     for pattern, stands in ((QUOTED, "#"), (WEB, "#"), (WITH_DIGIT, "#"), (SEVERAL, "#")):
         said = pattern.sub(stands, said)
     return ": ".join(part for part in (" ".join(code.split()).casefold(), said) if part)[:LONGEST_CAUSE]

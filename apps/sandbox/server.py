@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from apps.sandbox.amazon import Amazon
 from apps.sandbox.control import controlled
+from apps.sandbox.platform import PREFIX, Platform
 from apps.sandbox.wire import Answer, parsed
 
 PATIENCE = 60  # seconds that a timeout holds a client that does not give up
@@ -23,7 +24,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         request = parsed(self.command, self.path, self.headers, body)
         amazon = self.server.amazon
-        answer = controlled(amazon, request) if request.path.startswith("/control/") else amazon.answer(request)
+        if request.path.startswith(PREFIX):
+            answer = self.server.platform.answer(request)
+        elif request.path.startswith("/control/"):
+            answer = controlled(amazon, request)
+        else:
+            answer = amazon.answer(request)
         if answer.instead:
             self._break_off(answer.instead)
         else:
@@ -59,6 +65,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int, amazon: Amazon):
         super().__init__(("127.0.0.1", port), Handler)
         self.amazon = amazon
+        self.platform = Platform()
         amazon.reports.address = self.url
 
     @property

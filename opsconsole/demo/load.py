@@ -28,7 +28,7 @@ from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
 from apps.work.runbooks import addition, write
 from apps.work.workdays import set_calendar, set_day, work_days
-from opsconsole.demo import alerts, amazon, history, waiting
+from opsconsole.demo import alerts, amazon, history, platform, waiting
 from opsconsole.demo.books import keep_books
 from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, LINDWICK, MARTA, PEOPLE, PRIYA, Company, Person
 from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
@@ -43,6 +43,7 @@ def load(say: Callable[[str], None]) -> bool:
     """Load what is missing. False where there is nothing to do. Refused with words where a file is not read."""
     if AuditEntry.objects.filter(verb=LOADED).exists():
         amazon.move()
+        platform.move(ian=User.objects.get(email=IAN.email))
         return False
     say("Companies and people")
     entities = {company: _company(company) for company in COMPANIES}
@@ -68,6 +69,7 @@ def load(say: Callable[[str], None]) -> bool:
     keep_books(home, priya=people[PRIYA], marta=people[MARTA], ian=people[IAN])
     _read(_stored(late_leg_file(), entities, people[PRIYA]), READ_LEGS)
     amazon.connect_amazon(home, ian=people[IAN])
+    platform.connect_platform(home, ian=people[IAN])
     waiting.ask_a_second_person(home, priya=people[PRIYA], ian=people[IAN])
     waiting.check_a_bulk(home, marta=people[MARTA])
     say("Alerts, as mails into a folder")

@@ -110,13 +110,19 @@ def fill_in(page: Page, login: Login) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def _amazon_account(query: str = "") -> Callable[[Page], object]:
-    def open_account(page: Page) -> None:
+def _connected(kind: str, query: str = "") -> Callable[[Page], object]:
+    """The first connection of this kind."""
+
+    def open_connection(page: Page) -> None:
         page.goto("/connections/")
-        found = page.locator("[data-row]", has_text="Amazon seller account").locator("a").first
+        found = page.locator("[data-row]", has_text=kind).locator("a").first
         page.goto(found.get_attribute("href") + query)
 
-    return open_account
+    return open_connection
+
+
+def _amazon_account(query: str = "") -> Callable[[Page], object]:
+    return _connected("Amazon seller account", query)
 
 
 def _wrong_password(page: Page) -> None:
@@ -521,6 +527,10 @@ def screens(newcomer: Login) -> list[Screen]:
             ("connection-credentials", ian, _amazon_account("?do=credentials")),
             ("connection-marketplaces", ian, _amazon_account("?do=marketplaces")),
             ("connection-read-only", kofi, _amazon_account()),
+            ("platform", ian, _connected("Integration platform")),
+            ("platform-read-only", kofi, _connected("Integration platform")),
+            ("platform-new", ian, at("/connections/platform/")),
+            ("case-platform", kofi, case_of("event.dead-letter", "ops")),
             ("runs", kofi, at("/runs/")),
             ("run", kofi, first_of("/runs/")),
             ("jobs", ian, at("/jobs/?view=all")),

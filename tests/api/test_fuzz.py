@@ -45,10 +45,9 @@ def test_no_answer_to_a_platform_is_outside_the_schema(ours: Company, live_serve
     _, key = connect(entity=ours.entity, name="Patchwork", address="", token="", actor=ours.people[Role.ADMIN])
     document = Program(ours.people[Role.ADMIN]).get("schema/").json()
     document["paths"] = {path: said for path, said in document["paths"].items() if path == "/api/v1/intake/"}
-    said = config(live_server.url, key)
-    said.generation.max_examples = 40
+    said = config(live_server.url, key, examples=40)
     answers, failures = run(schemathesis.openapi.from_dict(document, config=said))
-    assert answers[200] >= 5, answers
+    assert answers[200] and answers[422], answers
     assert not failures, f"{len(failures)} failures:\n" + "\n\n".join(failures[:8])
 
 
@@ -65,7 +64,7 @@ def run(schema: Any) -> tuple[Counter, list[str]]:
     return answers, failures
 
 
-def config(url: str, token: str) -> SchemathesisConfig:
+def config(url: str, token: str, examples: int = EXAMPLES) -> SchemathesisConfig:
     accepted = ["2xx", "401", "403", "404", "409", "429", BUSINESS]
     return SchemathesisConfig.from_dict(
         {
@@ -75,7 +74,7 @@ def config(url: str, token: str) -> SchemathesisConfig:
             "cache": {"enabled": False},
             "headers": {"Authorization": f"Bearer {token}"},
             "continue-on-failure": True,
-            "generation": {"max-examples": EXAMPLES, "no-shrink": True, "database": "none"},
+            "generation": {"max-examples": examples, "no-shrink": True, "database": "none"},
             "phases": {"stateful": {"enabled": False}, "coverage": {"enabled": False}},
             "checks": {"positive_data_acceptance": {"expected-statuses": accepted}},
         }

@@ -14,7 +14,8 @@ NUMBERS = st.integers(0, 10**12).map(str)
 IDS = st.from_regex(r"\A[A-Z]{1,4}-[0-9]{1,8}(-[A-Z0-9]{1,4})?\Z")
 UUIDS = st.uuids().map(str)
 DATES = st.datetimes().map(str)
-VALUES = st.one_of(NUMBERS, IDS, UUIDS, DATES.map(lambda text: text[:10]), st.emails())
+SKUS = st.from_regex(r"\A[A-Z]{2,4}(-[A-Z]{1,8}){1,2}\Z")
+VALUES = st.one_of(NUMBERS, IDS, SKUS, UUIDS, DATES.map(lambda text: text[:10]), st.emails())
 QUOTABLE = st.text(string.ascii_letters + string.digits + " -_/", max_size=20)
 PLAIN = st.text(string.ascii_lowercase, min_size=3, max_size=12)
 
@@ -52,6 +53,7 @@ def test_any_text_has_one_that_fits_and_names_no_number(words: str, code: str):
     [
         ("Item 'BF-OAKTRAY' not found in company 12", "item # not found in company #"),
         ("Customer 9981: VAT id GB12 is not valid (run 2026-11-20T10:00:00Z)", "customer #: vat id # is not valid (run #:#:#)"),
+        ("Item BF-OAKTRAY not found", "item # not found"),
         ("Items 12, 13 and A-7 have no price", "items # have no price"),
         ("POST https://erp.example/api/orders/17 answered 422", "post # answered #"),
         ("field sku=AB-12 is required", "field sku=# is required"),
