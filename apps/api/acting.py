@@ -18,7 +18,6 @@ from apps.api.forms import Confirmed, Filled, schema_of
 from apps.api.idempotency import once
 from apps.api.plans import PlanOut
 from apps.api.proposals import ProposalOut
-from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.refusals import who_can
 from apps.exceptions import operations
@@ -128,8 +127,8 @@ def told(offered: Offered, record: Any, person: User) -> dict[str, Any]:
 
 def plan_deed(deed: Deed, record: Any, person: User, data: Any) -> Plan:
     seen = deeds.preview(deed, record, person, data)
-    if seen.fault:
-        raise Refused(seen.fault)
+    if seen.refused:
+        raise seen.refused
     if seen.plan is None:
         raise InvalidForm(seen.form)
     return seen.plan
@@ -138,8 +137,8 @@ def plan_deed(deed: Deed, record: Any, person: User, data: Any) -> Plan:
 def do_deed(deed: Deed, record: Any, person: User, data: Any, digest: str) -> dict[str, Any]:
     """A DoneOut."""
     seen = deeds.perform(deed, record, person, data, digest)
-    if seen.fault:
-        raise Refused(seen.fault)
+    if seen.refused:
+        raise seen.refused
     if seen.changed:
         raise PlanChanged(seen.plan, seen.form)
     if not seen.done:

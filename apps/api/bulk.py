@@ -14,12 +14,13 @@ from apps.api.cases import Filter, filter_of
 from apps.api.fields import Id, Named, Nothing, Strict, Told
 from apps.api.forms import Data
 from apps.api.idempotency import once
+from apps.api.proposals import ProposalOut
 from apps.api.resources import Page, Resource, pages
 from apps.core.errors import Refused
 from apps.core.models import User
-from apps.core.permissions import Team
-from apps.work.bulk import operations
-from apps.work.bulk.models import Bulk, BulkMember, queue_key
+from apps.work.bulk import operations, whole
+from apps.work.bulk.freezing import MOST
+from apps.work.bulk.models import Bulk, BulkMember
 
 MOST_NAMED = 2000  # ids in one body; more are a filter's
 
@@ -31,9 +32,12 @@ class BulkOut(Told):
     made_by = Named(read_only=True)
     stopped_by = Named(read_only=True, allow_null=True)
     retry_of = serializers.IntegerField(source="retry_of_id", read_only=True, allow_null=True, help_text="The bulk it repeats")
+    undo_of = serializers.IntegerField(
+        source="undo_of_id", read_only=True, allow_null=True, help_text="The bulk whose cases it puts back where they stood"
+    )
     digest = serializers.CharField(read_only=True, help_text="Of the dry run, from the state ready on; the confirmation needs it")
     matched = serializers.IntegerField(read_only=True, help_text="How many the filter found")
-    members = serializers.IntegerField(read_only=True, help_text=f"How many were frozen: {operations.MOST:,} at the most")
+    members = serializers.IntegerField(read_only=True, help_text=f"How many were frozen: {MOST:,} at the most")
     not_reached = serializers.IntegerField(read_only=True, help_text="Eligible, and nothing done to them, or nothing yet")
     broken = serializers.SerializerMethodField(help_text="Whether its work failed before its end: “go-on” takes it up again")
 
@@ -41,8 +45,8 @@ class BulkOut(Told):
         model = Bulk
         fields = [
             *("id", "action", "type", "chosen", "state", "digest", "matched", "members", "eligible", "not_eligible", "done"),
-            *("skipped", "failed", "not_reached", "broken", "retry_of", "made_by", "made_at", "confirmed_at", "ended_at"),
-            "stopped_by",
+            *("skipped", "failed", "not_reached", "broken", "retry_of", "undo_of", "made_by", "made_at", "confirmed_at"),
+            *("ended_at", "stopped_by"),
         ]
         read_only_fields = fields
 
@@ -102,7 +106,7 @@ class Bulks(Resource):
         return Bulk.objects.visible_to(user).select_related("made_by", "stopped_by", "job")
 
     def within(self, rows: QuerySet[Bulk], entity_id: int) -> QuerySet[Bulk]:
-        return rows.filter(queues__overlap=[queue_key(entity_id, team) for team in Team])
+        return rows.of_companies([entity_id])
 
     @extend_schema(request=FreezeIn, responses={201: BulkOut})
     @once
@@ -122,7 +126,7 @@ class Bulks(Resource):
     @action(detail=True, serializer_class=MemberOut, order=("case_id",))
     @pages(MemberQuery)
     def members(self, request: Request, pk: str) -> Response:
-        """The cases that were frozen, each with its verdict, by id."""
+        """The cases that were frozen, each with its verdict, by id. There are none before the dry run has begun."""
         asked = self.ask()
         rows = BulkMember.objects.filter(bulk=self.get_object())
         return self.paged(rows.filter(verdict=asked["verdict"]) if "verdict" in asked else rows)
@@ -134,6 +138,15 @@ class Bulks(Resource):
         """Have it done to each eligible member in the background, just as the dry run with this digest showed it. What has
         changed since is skipped."""
         return self._done(operations.confirm, ConfirmIn)
+
+    @extend_schema(request=ConfirmIn, responses=ProposalOut(many=True))
+    @action(detail=True, methods=["post"], serializer_class=ProposalOut, pagination_class=None)
+    @once
+    def propose(self, request: Request, pk: str) -> Response:
+        """Ask a second person, where the whole of it is above the limits of a company: of each such company. Approved, it is
+        begun on the same dry run."""
+        asked = whole.propose(bulk=self.get_object(), user=request.user, **self.sent(ConfirmIn))
+        return Response(ProposalOut(asked, many=True).data)
 
     @extend_schema(request=Nothing, responses=BulkOut)
     @action(detail=True, methods=["post"])
@@ -155,6 +168,14 @@ class Bulks(Resource):
     def retry_failed(self, request: Request, pk: str) -> Response:
         """A new bulk of the members that failed, changed after the dry run, or were not reached; with a dry run of its own."""
         return self._done(operations.retry_failed, status=201)
+
+    @extend_schema(request=Nothing, responses={201: BulkOut})
+    @action(detail=True, methods=["post"], url_path="put-back")
+    @once
+    def put_back(self, request: Request, pk: str) -> Response:
+        """A new bulk that makes each member on which it was done what it was before; with a dry run of its own, which says what
+        has changed since and stays as it is. Moves only, once, and for a week after the end."""
+        return self._done(operations.put_back, status=201)
 
     def _done(self, verb: Any, body: type[Strict] = Nothing, status: int = 200) -> Response:
         return self._answer(verb(bulk=self.get_object(), user=self.request.user, **self.sent(body)), status)

@@ -110,10 +110,14 @@ class SnoozeIn(Strict):
 
     until = serializers.DateTimeField(required=False, help_text="It comes back then")
     above = serializers.DecimalField(
-        18, 4, required=False, help_text="It comes back when more than this is at stake, in its currency"
+        18, 4, required=False, help_text="It comes back when more than this is at stake, in its currency, or at its deadline"
+    )
+    currency = serializers.CharField(
+        max_length=3, required=False, help_text="Of the amount; refused where the case is counted in another"
     )
     next_run = serializers.BooleanField(
-        default=False, help_text="It comes back if its cause is still there after the next run of what feeds it"
+        default=False,
+        help_text="It comes back if its cause is still there after the next run of what feeds it, or at its deadline",
     )
     reason = Text(max_length=400, help_text="For whoever reads the timeline")
 

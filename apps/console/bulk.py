@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count
-from django.forms import Form
+from django.forms import ChoiceField, Form
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
@@ -18,9 +18,10 @@ from apps.core.models import User
 from apps.exceptions.models import Case
 from apps.exceptions.operations import InvalidForm, find_action
 from apps.exceptions.types import REGISTRY
-from apps.work.bulk import operations
+from apps.work.bulk import operations, whole
 from apps.work.bulk.models import Bulk, BulkMember
-from apps.work.bulk.moves import BULK_MOVES
+from apps.work.bulk.moves import BULK_MOVES, queues_worked_by
+from apps.work.bulk.putting_back import KNOWN_MOVES
 from apps.work.bulk.statements import CHANGED
 from apps.work.filters import CaseFilter
 
@@ -34,12 +35,14 @@ RESULTS = {  # verdict -> label, figure of the bulk, mark
     "failed": ("Failed", "failed", "bad"),
     "not-eligible": ("Not eligible", "not_eligible", "late"),
 }
-GROUPS = {bar.code: bar.group for move in BULK_MOVES.values() for bar in (*move.bars, CHANGED)}
+GROUPS = {bar.code: bar.group for move in KNOWN_MOVES.values() for bar in (*move.bars, CHANGED)}
 MOVES = {  # name -> verb, words afterwards
     "confirm": (operations.confirm, "Begun. You may leave this page."),
+    "ask": (whole.propose, "Asked. It begins once another person approves it."),
     "stop": (operations.stop, "Stopped. What is done stays done."),
     "go-on": (operations.go_on, "A worker goes on with it."),
     "retry": (operations.retry_failed, "What was left is checked anew."),
+    "put-back": (operations.put_back, "Nothing is put back yet. Each of them is checked first."),
 }
 
 
@@ -78,9 +81,10 @@ def bulk_new(request: HttpRequest, team: str) -> HttpResponse:
 
 @door()
 def bulks(request: HttpRequest) -> HttpResponse:
+    """Those that touch the companies that are shown."""
     show = request.GET.get("show", "")
     show = show if show in LISTS else "mine"
-    rows = Bulk.objects.visible_to(request.user).select_related("made_by", "job")
+    rows = Bulk.objects.visible_to(request.user).of_companies(request.companies.ids).select_related("made_by", "job")
     rows = rows.filter(made_by=request.user) if show == "mine" else rows
     after = request.GET.get("after", "")
     rows = rows.filter(pk__lt=int(after)) if after.isdecimal() and len(after) < DIGITS else rows
@@ -108,7 +112,7 @@ def bulk_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if name not in MOVES:
         raise Http404(f"nothing called {name}")
     verb, said = MOVES[name]
-    digest = {"digest": request.POST.get("digest", "")} if name == "confirm" else {}
+    digest = {"digest": request.POST.get("digest", "")} if name in ("confirm", "ask") else {}
     try:
         changed = verb(bulk=row, user=request.user, **digest)
     except NotAllowed:
@@ -116,7 +120,7 @@ def bulk_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     except Refused as refused:
         return _show(request, _seen_by(request.user, pk), refused=refused.words)
     messages.success(request, said)
-    return redirect("bulk", pk=changed.pk)
+    return redirect("bulk", pk=row.pk if name == "ask" else changed.pk)
 
 
 @door()
@@ -130,11 +134,11 @@ def bulk_results(request: HttpRequest, pk: int) -> HttpResponse:
 
 def label_of(row: Bulk) -> str:
     """The action as people read it."""
-    return operations.action_of(row).label if row.type else BULK_MOVES[row.action].label
+    return row.action_declared.label if row.type else KNOWN_MOVES[row.action].label
 
 
 def _seen_by(user: User, pk: int) -> Bulk:
-    return get_object_or_404(Bulk.objects.visible_to(user).select_related("made_by", "stopped_by", "job", "retry_of"), pk=pk)
+    return get_object_or_404(Bulk.objects.visible_to(user).select_related("made_by", "stopped_by", "job"), pk=pk)
 
 
 def _show(request: HttpRequest, row: Bulk, *, refused: str = "") -> HttpResponse:
@@ -148,7 +152,8 @@ def _show(request: HttpRequest, row: Bulk, *, refused: str = "") -> HttpResponse
     shown, more = page_of(members.order_by("case_id"))
     seen = set(Case.objects.visible_to(request.user).filter(pk__in=[each.case_id for each in shown]).values_list("pk", flat=True))
     broken = operations.is_broken(row)
-    move = BULK_MOVES.get(row.action) if not row.type else None
+    move = KNOWN_MOVES.get(row.action) if not row.type else None
+    ready = row.state == Bulk.State.READY
     ended = row.state in (Bulk.State.DONE, Bulk.State.STOPPED)
     context = {
         "row": row,
@@ -165,11 +170,19 @@ def _show(request: HttpRequest, row: Bulk, *, refused: str = "") -> HttpResponse
         "view": view,
         "members": [(each, each.case_id in seen) for each in shown],
         "left": row.cases.filter(operations.WORTH_A_RETRY).count() if ended else 0,
+        "asked_for": list(whole.waiting(row)) if ready else [],
+        "over": [plan.over for _, plan in whole.waits_for(row)] if ready else [],
+        "undo": operations.undo_of(row),
+        "puts_back": _puts_back(row, request.user),
         "beyond": row.matched - row.members,
         "next": shown[-1].case_id if more else "",
         "kept": query_without(request, "after"),
     }
     return render_screen(request, "bulk.html", context, partial="found", status=UNPROCESSABLE if refused else 200)
+
+
+def _puts_back(row: Bulk, user: User) -> bool:
+    return not operations.not_put_back(row) and bool(set(row.queues) & set(queues_worked_by(user)))
 
 
 def _reasons(row: Bulk) -> list[tuple[str, str, int]]:
@@ -182,12 +195,10 @@ def _asked_in_words(row: Bulk) -> list[tuple[str, str]]:
     """What the person filled in, as (label, words)."""
     if row.type:
         return [(name.replace("_", " ").capitalize(), str(value)) for name, value in row.data.items() if value not in ("", False)]
-    form = BULK_MOVES[row.action].form(row.data, entity_ids=row.entity_ids)
+    form = KNOWN_MOVES[row.action].form(row.data, entity_ids=row.entity_ids)
     form.is_valid()
     return [
-        (field.label, dict(getattr(field.field, "choices", ())).get(value, value))
-        if field.name == "team"
-        else (field.label, value)
+        (field.label, dict(field.field.choices).get(value, value) if type(field.field) is ChoiceField else value)
         for field in form
         if (value := form.cleaned_data.get(field.name)) not in ("", None) or field.name == "to"
     ]

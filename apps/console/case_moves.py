@@ -5,51 +5,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from apps.core.models import User
 from apps.core.permissions import Team
-from apps.core.words import listed
 from apps.exceptions import operations
 from apps.exceptions.models import Case, State
 from apps.integrations.feeds import feeding
-from apps.work.bulk.moves import Dismiss, HandOver, Note, NothingAsked, tomorrow_morning
+from apps.work.bulk.forms import Dismiss, HandOver, Note, NothingAsked, Sleep
 
 
-class SnoozeForm(forms.Form):
-    """Until a time, an amount, or the next run of what feeds the case's type, where something does in its company."""
+class SnoozeForm(Sleep):
+    """The currency is the one that the page showed."""
 
-    TIME, AMOUNT, RUN = "time", "amount", "run"
-
-    wakes = forms.ChoiceField(label="Sleeps until", choices=[], widget=forms.RadioSelect, required=False)
-    until = forms.DateTimeField(
-        label="Time",
-        required=False,
-        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
-    )
-    above = forms.DecimalField(label="Amount", required=False, max_digits=18, decimal_places=4, localize=False)
-    reason = forms.CharField(label="Reason, for the audit trail", max_length=400)
+    currency = forms.CharField(max_length=3, required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, case: Case, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.fields["until"].initial = tomorrow_morning()
+        self.fields["currency"].initial = case.currency
         self.fields["above"].label = f"Amount in {case.currency}"
-        feeds = [f"“{feed.title}”" for feed in feeding(case.type, case.entity_id)]
-        self.fields["wakes"].initial = self.TIME
-        self.fields["wakes"].choices = [
-            (self.TIME, "a time"),
-            (self.AMOUNT, "more than an amount is at stake"),
-            *([(self.RUN, f"{listed(feeds, 'or')} has run once more and the cause is still there")] if feeds else []),
-        ]
-
-    def clean(self) -> dict[str, Any]:
-        """What operations.snooze takes."""
-        asked = super().clean()
-        wakes = asked.get("wakes") or self.TIME
-        needed = {self.TIME: "until", self.AMOUNT: "above"}.get(wakes, "")
-        if needed and needed not in self.errors and asked.get(needed) is None:
-            self.add_error(needed, "Say until when." if wakes == self.TIME else "Say which amount.")
-        said = {"next_run": wakes == self.RUN, "reason": asked.get("reason", "")}
-        return said | {name: asked.get(name) if name == needed else None for name in ("until", "above")}
+        self.offer(feeding(case.type, case.entity_id), overdue=case.due_at <= timezone.now())
 
 
 class AssignForm(forms.Form):
@@ -70,6 +45,10 @@ class Move:
     form: type[forms.Form] = NothingAsked
     key: str = ""
     offered: Callable[[Case, User], bool] = lambda case, me: True
+
+
+def _snooze(case: Case, actor: User, *, wakes: str, **said: Any) -> Case:
+    return operations.snooze(case=case, actor=actor, next_run=wakes == Sleep.RUN, **said)
 
 
 def _held_by(case: Case, me: User) -> bool:
@@ -125,7 +104,7 @@ MOVES = {
             label="Snooze",
             says="Leaves the queue for so long. What it holds back stays held back.",
             did="Snoozed. It comes back by itself.",
-            do=lambda case, actor, cleaned: operations.snooze(case=case, actor=actor, **cleaned),
+            do=lambda case, actor, cleaned: _snooze(case, actor, **cleaned),
             form=SnoozeForm,
             key="s",
         ),

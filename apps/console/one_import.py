@@ -76,8 +76,8 @@ def import_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
             attempted = attempt(deeds_of(row)[name], row, request, kind="import")
             if attempted.changed:
                 raise Refused(attempted.plan.over or CHANGED_MEANWHILE, code="plan-changed")
-            if attempted.fault:
-                raise Refused(attempted.fault)
+            if attempted.refused:
+                raise attempted.refused
         elif name == "throw-away":
             throw_away(row=row, actor=request.user)
             messages.success(request, f"{row.name} is thrown away. Nothing was changed.")

@@ -84,9 +84,9 @@ def _assigned(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
 def _snoozed(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     if entry.after.get("snoozed_above"):
         amount = money.words(Decimal(entry.after["snoozed_above"]), entry.after["currency"])
-        return f"snoozed it until more than {amount} is at stake.", entry.reason
+        return f"snoozed it until more than {amount} is at stake, or until its deadline.", entry.reason
     if entry.after.get("snoozed_for_run"):
-        return "snoozed it until the next run of its feed.", entry.reason
+        return "snoozed it until the next run of its feed, or until its deadline.", entry.reason
     return f"snoozed it until {_clock(entry.after['snoozed_until'], zone)}.", entry.reason
 
 
@@ -164,6 +164,8 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "case.snoozed": _snoozed,
     "case.woken": _woken,
     "case.handed-over": _handed_over,
+    "case.put-back": _moved("put it back where it stood."),
+    "case.returned": _moved("gave it back to the team."),
     "case.noted": _noted,
     "change.proposed": _proposed("asked a second person: {planned}"),
     "change.approved": _proposed("approved what {asked by} asked for: {planned}"),

@@ -271,7 +271,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 # After these entries another amount may be at stake with a team: what was, is read back from them.
 WEIGHING = ("case.opened", "case.changed", "case.handed-over")
 # After these nobody is at the case any more: how long that lasts, is told.
-LETTING_GO = ("case.woken", "case.released", "case.handed-over")
+LETTING_GO = ("case.woken", "case.released", "case.handed-over", "case.put-back", "case.returned")
 
 
 class AuditEntry(models.Model):

@@ -26,4 +26,9 @@ def plain(amount: Decimal, currency: str) -> str:
 def words(amount: Decimal, currency: str) -> str:
     """As people read it: "−£660.22", always with all decimals; a currency without a sign leads with its code."""
     figure = f"{abs(round_half_up(amount, currency)):,f}"
-    return f"{MINUS if amount < 0 else ''}{SIGNS.get(currency, currency + ' ')}{figure}"
+    return f"{MINUS if amount < 0 else ''}{sign(currency)}{figure}"
+
+
+def sign(currency: str) -> str:
+    """What leads a figure; a currency without a sign leads with its code."""
+    return SIGNS.get(currency, currency + " ")

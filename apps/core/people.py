@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from django.db import transaction
 
-from apps.core import sign_ins
+from apps.core import leaving, sign_ins
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, SignIn, User
 from apps.core.permissions import KEEP_PEOPLE, Role, check_may
@@ -33,6 +33,7 @@ def set_roles(*, person: User, entity: Entity, roles: Collection[Role], reason: 
         after={"name": person.name, "roles": sorted(wanted)},
         reason=reason.strip(),
     )
+    leaving.tell(person=person, entities=[entity], actor=actor)
 
 
 def check_roles(
@@ -53,17 +54,18 @@ def check_roles(
 @transaction.atomic
 def switch_off(*, person: User, reason: str, actor: User) -> None:
     """Nobody signs in as the person any more, their sessions end, and their tokens open nothing; what they did keeps
-    their name.
+    their name, and what waited for them goes back to their teams.
     """
     if not reason.strip():
         raise Refused("Say why, for whoever audits this later.", field="reason")
     mine = Entity.objects.filter(pk__in=person.memberships.values("entity_id")).order_by("pk")
-    list(mine.select_for_update(no_key=True))  # two admins do not both leave at once
+    entities = list(mine.select_for_update(no_key=True))  # two admins do not both leave at once
     check_off(person=person, actor=actor)
     if not User.objects.filter(pk=person.pk, is_active=True).update(is_active=False):
         raise Refused(f"{person.name} is switched off already.", code="no-change")
     sign_ins.end(SignIn.objects.all(), person=person, actor=actor, reason=reason)
     _record("person.switched-off", person, actor, reason)
+    leaving.tell(person=person, entities=entities, actor=actor)
 
 
 def check_off(*, person: User, actor: User) -> None:

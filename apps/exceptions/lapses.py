@@ -1,4 +1,4 @@
-"""What ends claims and snoozes: their time is up, or what they waited for has run."""
+"""What ends claims and snoozes: their time is up, the deadline has come, or what they waited for has run."""
 
 import logging
 from collections.abc import Collection
@@ -16,19 +16,22 @@ from apps.exceptions.waking import open_again
 
 log = logging.getLogger(__name__)
 
-WORDS = {State.CLAIMED: "The claim ran out.", State.SNOOZED: "The snooze ran out."}
 
 
 @transaction.atomic
 def wake_lapsed() -> int:
-    """Open every claimed or snoozed case whose time is up; how many there were."""
+    """Open every claimed or snoozed case whose time is up; how many there were. What sleeps until something that may never
+    come sleeps no longer than its deadline.
+    """
     now = timezone.now()
     lapsed = Case.objects.filter(
-        Q(state=State.CLAIMED, claimed_until__lte=now) | Q(state=State.SNOOZED, snoozed_until__lte=now)
+        Q(state=State.CLAIMED, claimed_until__lte=now)
+        | Q(state=State.SNOOZED, snoozed_until__lte=now)
+        | Q(state=State.SNOOZED, snoozed_until=None, due_at__lte=now)
     )
     hold(lapsed.values_list("type", "entity_id").distinct())
     # Read after the wait: another may have moved them.
-    return open_again(lapsed.select_related("claimed_by"), lambda case: WORDS[case.state])
+    return open_again(lapsed.select_related("claimed_by"), _ran_out)
 
 
 def wake_after_run(*, entity: Entity, codes: Collection[str], begun_at: datetime, ran: str) -> int:
@@ -48,3 +51,9 @@ def wake_after_run(*, entity: Entity, codes: Collection[str], begun_at: datetime
             still = asleep.filter(type=code).select_related("claimed_by")
             woken += open_again(still, lambda case: f"{ran}, and the cause is still there.")
     return woken
+
+
+def _ran_out(case: Case) -> str:
+    if case.state == State.CLAIMED:
+        return "The claim ran out."
+    return "The snooze ran out." if case.snoozed_until else "Its deadline has come."

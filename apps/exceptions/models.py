@@ -65,7 +65,7 @@ class Case(models.Model):
     only (`rate_known` is false where no rate was there and 1:1 was taken). `facts` is what the detector saw, money as text.
     `assigned_to` is whose case it is, until it ends or another team has it; `claimed_by` is at it now, which lapses.
     It sleeps until an instant, until its stake is above an amount in its currency, or until a run that begins after
-    `snoozed_for_run` has ended and the cause is still there.
+    `snoozed_for_run` has ended and the cause is still there; but no longer than its deadline, unless a person chose the instant.
     `ending` says how a case ended: {"words": ..., and the evidence}.
     `notes` are what people wrote on it, for the search alone: the audit trail has them with who and when.
     `changed_at`: when its state, team, worth, deadline or person was another last; a trigger keeps it.

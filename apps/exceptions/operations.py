@@ -186,11 +186,13 @@ def snooze(
     actor: User,
     until: datetime | None = None,
     above: Decimal | None = None,
+    currency: str = "",
     next_run: bool = False,
     reason: str,
 ) -> Case:
     """Put the case aside, for a reason: until an instant, until more than an amount in its currency is at stake, or until
-    what feeds its type has run once more. It stays live, and clears if its cause goes away.
+    what feeds its type has run once more; the latter two until its deadline at the latest. It stays live, and clears if its
+    cause goes away. `currency` is the one in which the person saw what is at stake.
     """
     with transaction.atomic():
         case = _for_move(case, actor)
@@ -199,9 +201,13 @@ def snooze(
             raise Refused("Say until when: a time, an amount, or the next run.", code="until-when")
         if until is not None and until <= now:
             raise Refused("Choose a time that is still to come.", field="until")
+        if above is not None and currency and currency != case.currency:
+            raise Refused(f"It is counted in {case.currency}, not in {currency}.", field="above", code="other-currency")
         if above is not None and above <= case.stake:
             at_stake = money.words(case.stake, case.currency)
-            raise Refused(f"{at_stake} is at stake already. Choose a higher amount.", field="above")
+            raise Refused(f"{at_stake} is at stake already. Choose a higher amount.", field="above", code="at-stake")
+        if until is None and case.due_at <= now:
+            raise Refused("Its deadline has passed, so it sleeps until a time alone.", code="overdue")
         _check_reason(reason)
         alarm = {"snoozed_until": until, "snoozed_above": above, "snoozed_for_run": now if next_run else None}
         of_what = {} if above is None else {"currency": case.currency}

@@ -76,5 +76,9 @@ def deeds_of(row: Import) -> dict[str, Deed]:
 
 
 register_kind(
-    Kind(name="import", find=lambda pk: Import.objects.select_related("entity", "job").get(pk=pk), deeds=deeds_of)
+    Kind(
+        name="import",
+        find=lambda pk, entity: Import.objects.select_related("entity", "job").get(pk=pk, entity=entity),
+        deeds=deeds_of,
+    )
 )

@@ -45,7 +45,8 @@ class Feed:
     `moved(source)` runs in the transaction that changes the marketplaces of the connection, if the feed goes by them.
 
     `every` is the schedule that a new connection starts with; with nothing proven for `quiet_after` the feed is stale.
-    `opens` are the exception types whose cases come of what it brings.
+    `opens` are the exception types whose cases come of what it brings; `read_by` is the kind of job that reads what it brings
+    in its own time, where the run only stores it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Feed:
     after: Callable[[Source], None] = lambda source: None
     moved: Callable[[Source], None] = lambda source: None
     opens: tuple[str, ...] = ()
+    read_by: str = ""
 
 
 FEEDS: dict[str, Feed] = {}

@@ -64,13 +64,14 @@ class JobKind:
 
     It raises Refused with words for people, or Later to be tried again; anything else counts as a fault of ours. It may
     run again after a killed worker, so it is idempotent, and each of its transactions ends with `hold(job)`. `title` names
-    it on a page ("Read a settlement file").
+    it on a page ("Read a settlement file"). `after(job)` runs once the job has ended, well or not: nothing may hang on it.
     """
 
     name: str
     queue: str
     run: Callable[[Job, Progress], dict[str, Any]]
     title: str
+    after: Callable[[Job], None] = lambda job: None
 
 
 KINDS: dict[str, JobKind] = {}
@@ -220,7 +221,11 @@ def _end(
     """Write how the run ended."""
     connection.close_if_unusable_or_obsolete()  # what failed may have been the connection
     outcome = Attempt.Outcome.DONE if state == JobState.DONE else Attempt.Outcome.FAILED
-    _give_back(job, progress, outcome, error, state=state, ended_at=Now(), result=result or {})
+    if _give_back(job, progress, outcome, error, state=state, ended_at=Now(), result=result or {}) and job.kind in KINDS:
+        try:
+            KINDS[job.kind].after(job)
+        except Exception:  # the edge of the process again: the job itself has ended
+            log.exception("What follows job %s (%s) failed", job.pk, job.kind)
 
 
 def _put_off(job: Job, progress: Progress, later: Later) -> None:

@@ -19,10 +19,9 @@ from django.utils import timezone
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import RUN_JOBS, check_may
-from apps.exceptions.lapses import wake_after_run
 from apps.exceptions.sweep import DetectorFailed, sweep
 from apps.exceptions.types import Scope
-from apps.integrations import files, jobs, rules
+from apps.integrations import files, jobs, rules, sleepers
 from apps.integrations.connectors import connector_of
 from apps.integrations.contract import ConfigError, ConnectorError, Document, NotYet, Page, Record, TransientError
 from apps.integrations.feeds import FEEDS, Feed, Stored, Unreadable
@@ -178,8 +177,7 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
         _end(run, _failure(run, kind="internal", words="A fault of ours."))
         raise
     _end(run, None)
-    ran = f"The feed “{feed.title}” of {source.connection} has run"
-    wake_after_run(entity=source.connection.entity, codes=feed.opens, begun_at=job.created_at, ran=ran)
+    sleepers.after_run(run)
     run.refresh_from_db()
     return {name: getattr(run, name) for name in ("pages", "added", "changed", "unchanged", "unreadable")}
 

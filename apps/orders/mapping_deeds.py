@@ -6,7 +6,7 @@ from apps.catalog import operations
 from apps.catalog.models import Listing, SkuMapping
 from apps.catalog.operations import parts_of, words_of
 from apps.core.errors import Refused
-from apps.core.models import User
+from apps.core.models import Entity, User
 from apps.core.permissions import MAP_SKUS
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.types import Plan
@@ -92,8 +92,8 @@ def fitting_deeds(listing: Listing) -> list[Deed]:
     return [CHANGE, UNDO, MAP, BUNDLE] if listing.mappings.in_force().exists() else [MAP, BUNDLE]
 
 
-def _listing(pk: int) -> Listing:
-    return Listing.objects.select_related("connection__entity").get(pk=pk)
+def _listing(pk: int, entity: Entity) -> Listing:
+    return Listing.objects.select_related("connection__entity").get(pk=pk, connection__entity=entity)
 
 
 register_kind(Kind(name="listing", find=_listing, deeds=lambda listing: DEEDS))

@@ -39,4 +39,5 @@ SETTLEMENTS = register_feed(Feed(
         "settlement.order-unknown",
         "settlement.reserve-chain-broken",
     ),
+    read_by=READ_FILE,
 ))  # fmt: skip

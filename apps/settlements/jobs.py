@@ -5,6 +5,7 @@ from typing import Any
 from apps.integrations.jobs import JobKind, hold, register_kind
 from apps.integrations.leases import Progress
 from apps.integrations.models import Job
+from apps.integrations.sleepers import after_reading
 from apps.settlements.ingest import ingest
 from apps.settlements.models import READ_FILE, FileReading
 from apps.settlements.verdict import verdict
@@ -24,4 +25,4 @@ def read_file(job: Job, progress: Progress) -> dict[str, Any]:
     return verdict(reading)
 
 
-register_kind(JobKind(name=READ_FILE, queue="files", run=read_file, title="Read a settlement file"))
+register_kind(JobKind(name=READ_FILE, queue="files", run=read_file, title="Read a settlement file", after=after_reading))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from apps.core.models import User
+from apps.core.models import Entity, User
 from apps.core.permissions import MAP_FEES
 from apps.exceptions.forms import ReasonForm, refusal_beside_its_field
 from apps.exceptions.types import Plan
@@ -113,8 +113,8 @@ UNDO = Deed(
 DEEDS = {deed.name: deed for deed in (CHANGE, UNDO)}
 
 
-def _rule(pk: int) -> FeeRule:
-    return FeeRule.objects.select_related("entity", "account", "tax_class").get(pk=pk)
+def _rule(pk: int, entity: Entity) -> FeeRule:
+    return FeeRule.objects.select_related("entity", "account", "tax_class").get(pk=pk, entity=entity)
 
 
 register_kind(Kind(name="rule", find=_rule, deeds=lambda rule: DEEDS))

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.forms import Form
 
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import User
+from apps.core.models import Entity, User
 from apps.core.permissions import Permission
 from apps.core.refusals import who_can
 from apps.exceptions.operations import sweep_soon, take_turn
@@ -39,14 +39,15 @@ class Deed:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Records of one kind: `find(pk)` raises ObjectDoesNotExist, `deeds(record)` are what may be done to one, by name.
+    """Records of one kind: `find(pk, entity)`, of a company's, raises ObjectDoesNotExist; `deeds(record)` are what may be done
+    to one, by name.
 
     Deeds whose plans have a weight belong to a kind, so that one is found again when a second person approves it. `name` is
     also the name of the record's address in the console.
     """
 
     name: str
-    find: Callable[[int], Any]
+    find: Callable[[int, Entity], Any]
     deeds: Callable[[Any], Mapping[str, Deed | Action]]
 
 
@@ -63,14 +64,20 @@ def register_kind(kind: Kind) -> Kind:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempted:
-    """A deed as far as a person has got with it. `done` says what was done; until then `plan` is what it would do."""
+    """A deed as far as a person has got with it. `done` says what was done; until then `plan` is what it would do, or `refused`
+    says why it would do nothing.
+    """
 
     deed: Deed
     form: Form
     plan: Plan | None = None
-    fault: str = ""
+    refused: Refused | None = None
     changed: bool = False
     done: str = ""
+
+    @property
+    def fault(self) -> str:
+        return self.refused.words if self.refused else ""
 
 
 def may_not(deed: Deed, record: models.Model, person: User) -> str:
@@ -84,8 +91,8 @@ def offer(deed: Deed, record: models.Model, person: User) -> Attempted:
     """The form as it is suggested, with the plan of that where the suggestions are enough for one."""
     form = deed.form(record, person)
     suggested = {field.html_name: field.value() for field in form if field.value() is not None}
-    plan, fault = _plan(deed, record, person, deed.form(record, person, {"reason": UNSAID} | suggested))
-    return Attempted(deed=deed, form=form, plan=plan, fault=fault)
+    plan, refused = _plan(deed, record, person, deed.form(record, person, {"reason": UNSAID} | suggested))
+    return Attempted(deed=deed, form=form, plan=plan, refused=refused)
 
 
 def preview(deed: Deed, record: models.Model, person: User, data: Any) -> Attempted:
@@ -93,8 +100,8 @@ def preview(deed: Deed, record: models.Model, person: User, data: Any) -> Attemp
     _check_may(deed, record, person)
     said = data.copy()
     said["reason"] = said.get("reason", "").strip() or UNSAID
-    plan, fault = _plan(deed, record, person, deed.form(record, person, said))
-    return Attempted(deed=deed, form=deed.form(record, person, data), plan=plan, fault=fault)
+    plan, refused = _plan(deed, record, person, deed.form(record, person, said))
+    return Attempted(deed=deed, form=deed.form(record, person, data), plan=plan, refused=refused)
 
 
 def perform(
@@ -109,9 +116,9 @@ def perform(
         take_turn(record.entity_id)  # no other change comes between this plan and what is done
         record.refresh_from_db()
         form = deed.form(record, person, data)
-        plan, fault = _plan(deed, record, person, form)
+        plan, refused = _plan(deed, record, person, form)
         if plan is None or plan.digest != digest:
-            return Attempted(deed=deed, form=form, plan=plan, fault=fault, changed=plan is not None)
+            return Attempted(deed=deed, form=form, plan=plan, refused=refused, changed=plan is not None)
         check_second(plan, form, permission=deed.permission, entity=record.entity, actor=person, second=second)
         done = deed.run(record, person, form.cleaned_data)
         sweep_each({code: Scope(entity=record.entity) for code in deed.clears}, ended_by=person, ending=done)
@@ -124,11 +131,11 @@ def _check_may(deed: Deed, record: models.Model, person: User) -> None:
         raise NotAllowed(refusal)
 
 
-def _plan(deed: Deed, record: models.Model, person: User, form: Form) -> tuple[Plan | None, str]:
-    """What the form would do; where it would be refused, the words."""
+def _plan(deed: Deed, record: models.Model, person: User, form: Form) -> tuple[Plan | None, Refused | None]:
+    """What the form would do, or how it would be refused; neither where the form has a fault of its own."""
     if not form.is_valid():
-        return None, ""
+        return None, None
     try:
-        return weighed(record.entity, deed.preview(record, person, form.cleaned_data)), ""
+        return weighed(record.entity, deed.preview(record, person, form.cleaned_data)), None
     except Refused as refused:
-        return None, refused.words
+        return None, refused

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.core.models import Entity, User
 from apps.core.permissions import PERMISSIONS, Permission, Role, Team
 from apps.work.alerts.models import Alert, AlertCase, AlertPolicy, Channel  # noqa: F401  where Django looks for tables
-from apps.work.bulk.models import Bulk, BulkMember  # noqa: F401
+from apps.work.bulk.models import Bulk, BulkMember, FrozenList  # noqa: F401
 
 
 class PeakDay(models.Model):
@@ -140,7 +140,9 @@ class Proposal(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["kind", "record"], condition=models.Q(state="waiting"), name="one_waiting_change_per_record"
+                fields=["kind", "record", "entity"],
+                condition=models.Q(state="waiting"),
+                name="one_waiting_change_per_record",
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=["waiting", "approved", "declined", "withdrawn", "lapsed"]),

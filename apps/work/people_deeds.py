@@ -1,5 +1,6 @@
 """What admins do to people after a preview: their roles in one company, and their whole account."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ from django.utils import timezone
 from apps.core import people, permissions, tokens
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
-from apps.core.permissions import KEEP_PEOPLE, Permission, Role
+from apps.core.permissions import KEEP_PEOPLE, Permission, Role, Team, works_for
 from apps.core.words import counted, listed
 from apps.exceptions.forms import ReasonForm
+from apps.exceptions.returning import cases_of
 from apps.exceptions.types import Plan, digest
 from apps.work.deeds import Deed
 
@@ -65,6 +67,15 @@ class TokensForm(ReasonForm):
         ]
 
 
+def _go_back(person: User, queues: Mapping[int, Collection[Team]]) -> str:
+    number = cases_of(person, queues).count()
+    return f"{counted(number, 'exception')} {'goes' if number == 1 else 'go'} back to the team" if number else "None is theirs"
+
+
+def _works(roles: Collection[Role], team: Team) -> bool:
+    return any(works_for(role, team) for role in roles)
+
+
 def _preview_roles(member: InCompany, actor: User, cleaned: dict[str, Any]) -> Plan:
     person, entity = member.person, member.entity
     held, wanted = people.check_roles(person=person, entity=entity, roles=cleaned["roles"], actor=actor)
@@ -78,6 +89,7 @@ def _preview_roles(member: InCompany, actor: User, cleaned: dict[str, Any]) -> P
             "roles then": _roles(wanted),
             "loses": listed(sorted(could - can)) or "Nothing",
             "gains": listed(sorted(can - could)) or "Nothing",
+            "exceptions": _go_back(person, {entity.pk: [team for team in Team if not _works(wanted, team)]}),
         },
     )
 
@@ -98,6 +110,7 @@ def _preview_off(member: InCompany, actor: User, cleaned: dict[str, Any]) -> Pla
             "signing in": "Refused from the next click on",
             "sessions": f"{counted(_sessions(person), 'session')} end now",
             "tokens": f"{counted(_tokens(person), 'token')} open nothing while it is off",
+            "exceptions": _go_back(person, {entity: tuple(Team) for entity in person.teams_seen_in()}),
         },
     )
 

@@ -37,7 +37,11 @@ def _doings_of(case: Case) -> dict[str, Action]:
     return {action.name: action for action in case.kind.actions}
 
 
-register_kind(Kind(name="case", find=lambda pk: Case.objects.select_related("entity").get(pk=pk), deeds=_doings_of))
+def _case(pk: int, entity: Entity) -> Case:
+    return Case.objects.select_related("entity").get(pk=pk, entity=entity)
+
+
+register_kind(Kind(name="case", find=_case, deeds=_doings_of))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +76,8 @@ def propose(*, kind: str, record: Any, name: str, actor: User, data: Any, digest
         raise PlanChanged(plan, form)
     if not plan.over:
         raise Refused("One person may do this alone: it is within the company's limits.", code="not-needed")
-    _lapse(kind, record.pk)
-    if other := Proposal.objects.filter(kind=kind, record=record.pk, state=State.WAITING).first():
+    _lapse(kind, record)
+    if other := Proposal.objects.filter(kind=kind, record=record.pk, entity=record.entity_id, state=State.WAITING).first():
         words = f"A change of it waits already: “{other.label}”, which {other.asked_by.name} asked for."
         raise Refused(words, code="change-waits")
     row = Proposal.objects.create(
@@ -172,7 +176,7 @@ def _doing(kind: str, record: Any, name: str) -> Deed | Action:
 
 def _found(row: Proposal) -> tuple[Any, Deed | Action]:
     try:
-        record = KINDS[row.kind].find(row.record)
+        record = KINDS[row.kind].find(row.record, row.entity)
     except ObjectDoesNotExist as gone:
         raise Refused("What it would change is not there any more. Decline or withdraw it.", code="gone") from gone
     return record, _doing(row.kind, record, row.action)
@@ -183,8 +187,8 @@ def _plan(doing: Deed | Action, record: Any, actor: User, data: Any) -> tuple[Fo
     if isinstance(record, Case):
         return operations.plan(case=record, action=doing, actor=actor, data=data)
     attempted = deeds.preview(doing, record, actor, data)
-    if attempted.fault:
-        raise Refused(attempted.fault)
+    if attempted.refused:
+        raise attempted.refused
     return attempted.form, attempted.plan
 
 
@@ -196,7 +200,7 @@ def _do(doing: Deed | Action, record: Any, row: Proposal, digest: str, second: U
     if attempted.changed:
         raise PlanChanged(attempted.plan, attempted.form)
     if not attempted.done:
-        raise Refused(attempted.fault or InvalidForm(attempted.form).words)
+        raise attempted.refused or InvalidForm(attempted.form)
     return attempted.done
 
 
@@ -224,9 +228,10 @@ def _decide(row: Proposal, state: State, actor: User) -> None:
     row.save(update_fields=["state", "decided_by", "decided_at", "words"])
 
 
-def _lapse(kind: str, pk: int) -> None:
+def _lapse(kind: str, record: Any) -> None:
     """Make room for a new one: what lapsed says so."""
-    over = Proposal.objects.filter(kind=kind, record=pk, state=State.WAITING, lapses_at__lte=timezone.now())
+    asked = Proposal.objects.filter(kind=kind, record=record.pk, entity=record.entity_id)
+    over = asked.filter(state=State.WAITING, lapses_at__lte=timezone.now())
     for row in over.select_related("entity"):
         row.state, row.decided_at = State.LAPSED, row.lapses_at
         row.save(update_fields=["state", "decided_at"])
@@ -239,9 +244,14 @@ def _about(record: Any) -> str:
 
 def _kept(form: Form, data: Any) -> dict[str, list[str]]:
     """What was filled in, of the form's own fields, as it is posted: whatever else came along is not ours to keep."""
-    given = data if isinstance(data, MultiValueDict) else MultiValueDict({name: [value] for name, value in data.items()})
-    names = [form.add_prefix(name) for name in form.fields]
-    return {name: [str(value) for value in given.getlist(name)] for name in names if name in given}
+    kept = {name: _texts(data, name) for name in map(form.add_prefix, form.fields)}
+    return {name: texts for name, texts in kept.items() if texts}
+
+
+def _texts(data: Any, name: str) -> list[str]:
+    """Each value as a browser would post it; None is none."""
+    values = data.getlist(name) if isinstance(data, MultiValueDict) else data.get(name)
+    return [str(value) for value in (values if isinstance(values, list | tuple) else [values]) if value is not None]
 
 
 def _given(row: Proposal) -> MultiValueDict:

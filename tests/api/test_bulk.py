@@ -1,15 +1,20 @@
 """Bulk actions by programs: frozen, looked at, confirmed, stopped, done again."""
 
+from decimal import Decimal
+
 import pytest
 
 from apps.core.models import Membership, User
+from apps.core.operations import set_second_person
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
+from apps.ledger.models import Account
 from apps.work.bulk.models import Bulk
 from tests.api.conftest import Program
 from tests.api.test_acting import finance as finance
 from tests.api.test_acting import well
 from tests.console.conftest import Company
+from tests.factories import person
 from tests.work.bulks import worked
 
 
@@ -45,7 +50,7 @@ def test_all_that_match_are_checked_and_done(finance: Program, ours: Company):
 
 
 def test_its_members_come_in_pages(finance: Program, ours: Company):
-    bulk = begun(finance, "claim", filter={"team": "finance"})
+    bulk = looked_at(finance, begun(finance, "claim", filter={"team": "finance"}))
     found, page = [], well(finance.get(f"bulk/{bulk['id']}/members/", limit=1))
     while page["next"]:
         found += page["results"]
@@ -62,6 +67,40 @@ def test_it_is_stopped_and_what_was_left_is_a_bulk_of_its_own(finance: Program, 
     assert (stopped["state"], stopped["stopped_by"]["name"]) == ("stopped", "Finance 1")
     again = well(finance.post(f"bulk/{bulk['id']}/retry-failed/"), 201)
     assert (again["state"], again["members"], again["retry_of"]) == ("checking", 1, bulk["id"])
+
+
+def test_what_it_did_is_put_back(finance: Program, ours: Company):
+    case = ours.fee_case
+    bulk = looked_at(finance, begun(finance, "claim", cases=[case.pk]))
+    assert finance.post(f"bulk/{bulk['id']}/put-back/").json()["code"] == "not-undone"
+    finance.post(f"bulk/{bulk['id']}/confirm/", {"digest": bulk["digest"]})
+    assert looked_at(finance, bulk)["done"] == 1
+    undo = well(finance.post(f"bulk/{bulk['id']}/put-back/"), 201)
+    assert (undo["action"], undo["undo_of"], undo["state"]) == ("put-back", bulk["id"], "checking")
+    ready = looked_at(finance, undo)
+    finance.post(f"bulk/{undo['id']}/confirm/", {"digest": ready["digest"]})
+    assert looked_at(finance, undo)["done"] == 1
+    case.refresh_from_db()
+    assert (case.state, case.claimed_by) == ("open", None)
+
+
+def test_what_is_too_much_for_one_is_asked_of_a_second(finance: Program, ours: Company):
+    admin = ours.people[Role.ADMIN]
+    set_second_person(entity=ours.entity, above=Decimal("4.00"), lines_above=None, reason="Four eyes", actor=admin)
+    accounts = Account.objects.filter(entity=ours.entity, code="5110")
+    data = {
+        "account": accounts.get().pk, "tax": "none", "where": "everywhere", "match": "exact", "since": "2026-10-01",
+        "reason": "New",
+    }  # fmt: skip
+    bulk = looked_at(finance, begun(finance, "map-fee", data, cases=[ours.fee_case.pk]))
+    refused = finance.post(f"bulk/{bulk['id']}/confirm/", {"digest": bulk["digest"]}).json()
+    assert refused["code"] == "needs-second-person" and refused["plan"]["effect"] == "Give it an account: 1 exception"
+    (asked,) = well(finance.post(f"bulk/{bulk['id']}/propose/", {"digest": bulk["digest"]}))
+    assert (asked["kind"], asked["record"], asked["state"]) == ("bulk", bulk["id"], "waiting")
+    second = Program(person(Role.FINANCE, ours.entity, name="Marta Lis"))
+    seen = well(second.get(f"approvals/{asked['id']}/"))
+    well(second.post(f"approvals/{asked['id']}/approve/", {"digest": seen["review"]["plan"]["digest"]}))
+    assert looked_at(finance, bulk)["done"] == 1
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.core.models import Membership
-from apps.core.permissions import Role
+from apps.core.permissions import MAP_FEES, Role
 from apps.imports.models import Import, ImportRow
 from apps.integrations.models import Connection, Job, Source, SyncRun
 from apps.settlements.models import FeeRule
+from apps.work.bulk.models import Bulk, BulkMember, queue_key
+from apps.work.models import Proposal
 from tests.api.conftest import Program
 from tests.console.queries.rows import (
     a_batch,
+    a_bulk,
     a_case,
     a_held_case,
     a_held_order,
@@ -82,6 +85,25 @@ def a_run(place: Connection) -> None:
     SyncRun.objects.create(source=a_source(place), job=job)
 
 
+def a_proposal(place: Connection) -> None:
+    number = Proposal.objects.count()
+    said = {"effect": "Map it", "says": "Maps it.", "lines": 1, "money": "£1.00", "over": "Too much."}
+    Proposal.objects.create(
+        entity=place.entity, kind="rule", record=number, about=f"Rule {number}", action="change", label="Change",
+        permission=MAP_FEES.name, data={}, digest="0", shown=said, asked_by=UserFactory(), state="declined",
+        decided_by=UserFactory(), lapses_at=timezone.now(),
+    )  # fmt: skip
+
+
+def a_bulk_7_member(place: Connection) -> None:
+    """One more case of the bulk with the id 7."""
+    if not Bulk.objects.filter(pk=7).exists():
+        Bulk.objects.create(
+            pk=7, made_by=UserFactory(), action="claim", state="ready", digest="0", queues=[queue_key(place.entity_id, "finance")]
+        )
+    BulkMember.objects.create(bulk_id=7, case=a_case(place), verdict="eligible")
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "entities": ("entities/", a_company),
     "cases": ("cases/", a_held_case),
@@ -99,6 +121,9 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "sources": ("sources/", a_source),
     "runs": ("runs/", a_run),
     "audit": ("audit/", an_entry),
+    "bulk actions": ("bulk/", a_bulk),
+    "their members": ("bulk/7/members/", a_bulk_7_member),
+    "approvals": ("approvals/", a_proposal),
 }
 
 

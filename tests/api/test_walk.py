@@ -62,6 +62,8 @@ WRITTEN = {  # name -> kind, what follows the record, a body that is well-formed
     "imports-propose": ("imports", "propose/", {"digest": "0"}),
     "bulk-confirm": ("bulk", "confirm/", {"digest": "0"}),
     "bulk-go-on": ("bulk", "go-on/", {}),
+    "bulk-propose": ("bulk", "propose/", {"digest": "0"}),
+    "bulk-put-back": ("bulk", "put-back/", {}),
     "bulk-retry-failed": ("bulk", "retry-failed/", {}),
     "bulk-stop": ("bulk", "stop/", {}),
     "approvals-approve": ("approvals", "approve/", {"digest": "0"}),

@@ -1,4 +1,5 @@
-"""Many exceptions at once in a browser: ticked or all that match, see which fit, confirm, watch, try again what was left."""
+"""Many exceptions at once in a browser: ticked or all that match, see which fit, confirm, watch, try again what was left, put
+back what was done."""
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -28,10 +29,20 @@ def test_all_that_match_are_taken_and_what_changed_meanwhile_again(console, brow
         page.get_by_role("button", name="Take 13 exceptions").click()
         expect(heading).to_have_text("12 taken, 1 skipped, 0 failed, 1 not eligible", timeout=20_000)
         expect(page.locator("main")).to_contain_text("It changed since the dry run, so nothing was done to it.")
+        first = page.url
         page.get_by_role("button", name="Check the 1 that is left again").click()
         expect(heading).to_have_text("Take them: it fits 1 of 1 exception", timeout=20_000)
         page.get_by_role("button", name="Take 1 exception").click()
         expect(heading).to_have_text("1 taken, 0 skipped, 0 failed", timeout=20_000)
+
+        page.goto(first)
+        page.get_by_role("button", name="Put back what it did").click()
+        expect(heading).to_have_text("Put back: it fits 12 of 12 exceptions", timeout=20_000)
+        page.get_by_role("button", name="Put back 12 exceptions").click()
+        expect(heading).to_have_text("12 put back, 0 skipped, 0 failed", timeout=20_000)
+        page.get_by_role("link", name="What bulk action").click()
+        expect(page.get_by_role("link", name="By bulk action")).to_be_visible()
+        expect(page.get_by_role("button", name="Put back what it did")).to_have_count(0)
 
         page.goto("/queue/finance/?view=held")
         page.locator(f'input[name="case"][value="{fee}"]').check()
@@ -42,7 +53,7 @@ def test_all_that_match_are_taken_and_what_changed_meanwhile_again(console, brow
     page.get_by_role("button", name="Throw away").click()
     expect(heading).to_contain_text("Stopped: 0 snoozed")
     page.goto("/bulk/")
-    expect(page.get_by_role("rowheader")).to_have_count(3)
+    expect(page.get_by_role("rowheader")).to_have_count(4)
 
 
 def begin(page: Page, which: str, action: str) -> None:

@@ -1,16 +1,30 @@
 """Bulk actions on their screens: from the ticks in a queue to what became of each case."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.console.timeline import timeline
 from apps.core.models import Entity, User
+from apps.core.operations import set_second_person
 from apps.core.permissions import Role
+from apps.exceptions import operations
 from apps.exceptions.models import Case
+from apps.exceptions.sweep import sweep
+from apps.exceptions.types import Scope
 from apps.work.bulk.models import Bulk
+from apps.work.models import Proposal
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
-from tests.factories import CaseFactory, EntityFactory, person
+from tests.exceptions.conftest import fact_table as fact_table
+from tests.exceptions.conftest import test_types as test_types
+from tests.exceptions.facts import HOLDS, put
+from tests.factories import CaseFactory, EntityFactory, MembershipFactory, person
 from tests.work.bulks import worked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,3 +137,85 @@ def test_what_cannot_be_done_is_said_in_its_place(client, entity, cases):
     assert elsewhere.get(f"/bulk/{bulk.pk}/").status_code == 404
     assert reverse("bulk", args=[bulk.pk]) not in said(elsewhere.get("/bulk/?show=all"))
     assert elsewhere.post(NEW, {"action": "claim", "case": [cases[0].pk]}).status_code == 422
+
+
+def test_what_was_done_is_put_back_from_its_page(client, entity, cases):
+    client.post(NEW, {"action": "claim", "which": "all"})
+    bulk = checked()
+    assert "Put back what it did" not in said(client.get(f"/bulk/{bulk.pk}/"))
+    client.post(f"/bulk/{bulk.pk}/confirm/", {"digest": bulk.digest})
+    checked()
+    viewer = signed_in(person(Role.VIEWER, entity))
+    assert "Put back what it did" not in said(viewer.get(f"/bulk/{bulk.pk}/"))
+    assert viewer.post(f"/bulk/{bulk.pk}/put-back/").status_code == 403
+    assert "Put back what it did" in said(client.get(f"/bulk/{bulk.pk}/"))
+    operations.release(case=cases[0], actor=bulk.made_by)
+    begun = client.post(f"/bulk/{bulk.pk}/put-back/")
+    undo = checked()
+    assert begun["Location"] == f"/bulk/{undo.pk}/"
+    dry = client.get(begun["Location"])
+    assert Page(dry).heading == "Put back: it fits 2 of 3 exceptions"
+    assert "Changed since by Marta Lis" in said(dry) and "Somebody has changed them since" in said(dry)
+    client.post(f"/bulk/{undo.pk}/confirm/", {"digest": undo.digest})
+    checked()
+    assert Page(client.get(begun["Location"])).heading == "2 put back, 0 skipped, 0 failed, 1 not eligible"
+    done = said(client.get(f"/bulk/{bulk.pk}/"))
+    assert f"By bulk action {undo.pk}" in done and "Put back what it did" not in done
+    newest = timeline(cases[1])[0]
+    assert (newest.did, newest.more) == ("put it back where it stood.", f"As it was before bulk action {bulk.pk}.")
+    again = client.post(f"/bulk/{bulk.pk}/put-back/")
+    assert again.status_code == 422 and f"Marta Lis put it back already, by bulk action {undo.pk}." in said(again)
+
+
+def test_many_exceptions_sleep_until_an_amount(client, cases):
+    Case.objects.update(due_at=timezone.now() + timedelta(days=1))
+    asked = said(client.post(NEW, {"action": "snooze", "which": "all"}))
+    assert "more than an amount is at stake, or the deadline comes" in asked
+    amount = {"action": "snooze", "which": "all", "reason": "Small", "filled": "1", "wakes": "amount"}
+    assert "Say which amount." in said(client.post(NEW, amount | {"currency": "GBP"}))
+    client.post(NEW, amount | {"currency": "GBP", "above": "50"})
+    bulk = checked()
+    page = said(client.get(f"/bulk/{bulk.pk}/"))
+    assert "Snooze: it fits 3 of 3" in page and "more than an amount is at stake" in page
+    client.post(f"/bulk/{bulk.pk}/confirm/", {"digest": bulk.digest})
+    checked()
+    assert {case.snoozed_above for case in Case.objects.all()} == {Decimal(50)}
+
+
+def test_the_list_is_of_the_company_that_the_header_shows(client, entity, marta, cases):
+    other = EntityFactory(name="Brackenfold GmbH")
+    MembershipFactory(user=marta, entity=other)
+    for each, action in ((cases[0], "claim"), (CaseFactory(entity=other, type="file.layout-unknown", facts=FACTS), "note")):
+        client.post(NEW, {"action": action, "text": "Asked", "filled": "1", "case": [each.pk]})
+    assert Bulk.objects.count() == 2
+    both = said(client.get("/bulk/"))
+    assert "Take them, 1 exception" in both and "Add a note, 1 exception" in both
+    client.post("/company/", {"company": other.pk})
+    one = said(client.get("/bulk/"))
+    assert "Take them, 1 exception" not in one and "Add a note, 1 exception" in one
+
+
+@pytest.mark.usefixtures("test_types")
+def test_what_is_too_much_for_one_is_asked_of_a_second_from_its_page(client, entity):
+    admin = person(Role.ADMIN, entity)
+    set_second_person(entity=entity, above=Decimal(150), lines_above=None, reason="Four eyes", actor=admin)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM test_fact")
+    for subject in ("alpha", "beta"):
+        put(entity, subject)
+    sweep(HOLDS, Scope(entity=entity))
+    ids = list(Case.objects.filter(type=HOLDS).values_list("pk", flat=True))
+    client.post(NEW, {"action": "fix", "account": "5110", "filled": "1", "case": ids})
+    bulk = checked()
+    page = said(client.get(f"/bulk/{bulk.pk}/"))
+    assert "£200.00 is more than the £150.00 that one person may change alone." in page and "Ask a second person" in page
+    pressed = client.post(f"/bulk/{bulk.pk}/confirm/", {"digest": bulk.digest})
+    assert pressed.status_code == 422 and "Nothing was changed." in said(pressed)
+    asked = said(client.post(f"/bulk/{bulk.pk}/ask/", {"digest": bulk.digest}, follow=True))
+    assert "A change waits for a second person." in asked and "Fix it: 2 exceptions" in asked
+    row = Proposal.objects.get()
+    second = signed_in(person(Role.FINANCE, entity, name="Ian Grove"))
+    seen = said(second.get(f"/approvals/{row.pk}/"))
+    assert f'href="/bulk/{bulk.pk}/"' in seen and "Approve: Fix it: 2 exceptions" in seen
+    second.post(f"/approvals/{row.pk}/approve/", {"digest": row.digest})
+    assert checked().done == 2

@@ -133,18 +133,19 @@ def test_a_case_sleeps_until_an_amount_or_a_run(client, entity):
     assert "Say which amount." in said(snooze(client, case, wakes="amount"))
     assert "£10.00 is at stake already." in said(snooze(client, case, wakes="amount", above="9.50"))
     told = said(snooze(client, case, wakes="amount", above="50", until="2020-01-01T09:00"))
-    assert "Sleeps until more than £50.00 is at stake" in told
-    assert "snoozed it until more than £50.00 is at stake." in told
+    assert "Sleeps until more than £50.00 is at stake, or until its deadline" in told
+    assert "snoozed it until more than £50.00 is at stake, or until its deadline." in told
     assert shown(client, "?view=snoozed") == {case.pk} and shown(client) == set()
     told = said(snooze(client, case, wakes="run"))
-    assert "Sleeps until the next run of its feed" in told
+    assert "Sleeps until the next run of its feed, or until its deadline" in told
     Source.objects.filter(pk=source.pk).update(paused=True)
     assert "has run once more" not in said(client.get(f"/cases/{case.pk}/")), "it would sleep for ever"
 
 
 def test_what_nothing_feeds_sleeps_until_a_time_or_an_amount(entity):
     def may_wait_for_a_run(code: str) -> bool:
-        return SnoozeForm({"wakes": "run", "reason": "Later"}, case=CaseFactory.build(type=code, entity=entity)).is_valid()
+        case = CaseFactory.build(type=code, entity=entity, due_at=timezone.now() + HOUR)
+        return SnoozeForm({"wakes": "run", "reason": "Later"}, case=case).is_valid()
 
     assert not may_wait_for_a_run("settlement.missing"), "no connection brings settlements"
     Source.objects.create(connection=ConnectionFactory(entity=entity), feed="amazon.settlements", every=HOUR)

@@ -11,7 +11,7 @@ from django.db import connection
 from apps.core.models import Entity, User
 from apps.core.permissions import MAP_FEES, Team
 from apps.exceptions.models import Case, Diagnosis
-from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope
+from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, Weight
 
 HOLDS, LOOSE = "test.holds", "test.loose"
 CREATE = """
@@ -93,6 +93,7 @@ def preview(case: Case, actor: User, cleaned: dict) -> Plan:
         effect=f"Post {finding.lines} lines to {cleaned['account']}",
         says=f"Frees {finding.stake} {finding.currency}.",
         digest=f"{finding.stake} {finding.currency} {finding.lines} {cleaned['account']}",
+        weight=Weight(lines=finding.lines, money={finding.currency: finding.stake}),
     )
 
 

@@ -1,5 +1,6 @@
 """Whose a case is, and how long it may sleep."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -139,6 +140,27 @@ def test_a_check_that_fails_wakes_nobody(case, entity, marta):
     put(entity, "unreadable")
     assert wake_after_run(entity=entity, codes=[HOLDS], begun_at=timezone.now(), ran="It has run") == 0
     assert not woken(case)
+
+
+@pytest.mark.parametrize("asked", [{"above": Decimal(900)}, {"next_run": True}])
+def test_what_may_never_come_lets_nothing_sleep_past_its_deadline(case, entity, marta, asked):
+    operations.snooze(case=case, actor=marta, reason="Small", **asked)
+    wake_lapsed()
+    assert not woken(case)
+    put(entity, due_at=timezone.now())
+    sweep(HOLDS, Scope(entity=entity))
+    wake_lapsed()
+    assert woken(case) == "Its deadline has come."
+    with pytest.raises(Refused, match="Its deadline has passed, so it sleeps until a time alone"):
+        operations.snooze(case=case, actor=marta, reason="Small", **asked)
+    operations.snooze(case=case, actor=marta, reason="Small", until=timezone.now() + timedelta(hours=1))
+    wake_lapsed()
+    assert Case.objects.get().state == State.SNOOZED
+
+
+def test_an_amount_is_of_the_currency_that_was_seen(case, marta):
+    with pytest.raises(Refused, match="It is counted in GBP, not in EUR"):
+        operations.snooze(case=case, actor=marta, above=Decimal(900), currency="EUR", reason="Small")
 
 
 @pytest.mark.parametrize("alarms", [{}, {"above": Decimal(900), "next_run": True}])

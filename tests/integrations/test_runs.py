@@ -29,7 +29,8 @@ from apps.integrations.models import (
     Verdict,
 )
 from apps.integrations.rules import MOST_TRIES
-from tests.factories import person
+from apps.integrations.sleepers import after_reading
+from tests.factories import StoredFileFactory, person
 from tests.integrations.things import FEED, Outside, evidence, feed, revoked, things
 from tests.integrations.threads import in_thread
 
@@ -339,3 +340,22 @@ def test_a_run_wakes_what_slept_until_it(source, outside, entity, monkeypatch):
     assert case.state == "open"
     entry = AuditEntry.objects.about(case.audit_subject).get(verb="case.woken")
     assert entry.reason == f"The feed “Things” of {source.connection} has run, and the cause is still there."
+
+
+def test_a_run_wakes_nothing_before_what_it_brought_is_read(source, outside, entity, monkeypatch):
+    reader = jobs.JobKind(name="test.read", queue="files", run=lambda job, progress: {}, title="Read", after=after_reading)
+    monkeypatch.setitem(jobs.KINDS, reader.name, reader)
+    monkeypatch.setitem(FEEDS, FEED, replace(feed(), opens=("record.unreadable",), read_by=reader.name))
+    outside.pages[0]["b"] = None
+    runs.run_here(source)
+    case = Case.objects.get(type="record.unreadable")
+    snooze(case=case, actor=person(Role(case.team), entity), next_run=True, reason="Amazon mends it")
+    file = StoredFileFactory(connection=source.connection)
+    first, last = (jobs.create(kind=reader.name, entity=entity, file=file) for _ in range(2))
+    runs.run_here(source)
+    jobs.run_here(first)
+    case.refresh_from_db()
+    assert case.state == "snoozed"
+    jobs.run_here(last)
+    case.refresh_from_db()
+    assert case.state == "open"

@@ -3,14 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from apps.integrations.contract import Page
 from apps.integrations.feeds import FEEDS
 from apps.integrations.files import store as store_file
 from apps.integrations.jobs import run_here
-from apps.integrations.models import Connection, Job, Source
+from apps.integrations.models import Connection, Job, Source, SyncRun
+from apps.integrations.runs import KIND
+from apps.integrations.sleepers import after_run
 from apps.ledger.models import Journal
-from tests.factories import ConnectionFactory
+from apps.settlements.models import READ_FILE
+from tests.factories import CaseFactory, ConnectionFactory
 from tests.settlements.files import File
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,3 +40,18 @@ def test_it_is_read_once_and_becomes_journals(source):
     assert Journal.objects.filter(key__startswith="stl:30000000009").exists()
     assert arrive(source) == (0, 1)
     assert Job.objects.count() == 1
+
+
+def test_what_sleeps_until_the_next_run_is_looked_at_once_the_file_is_read(source, priya):
+    """The run only stores the report, so what its lines mend is not mended when the run ends."""
+    entity = source.connection.entity
+    run = SyncRun.objects.create(source=source, job=Job.objects.create(kind=KIND, entity=entity), ended_at=timezone.now())
+    asleep = {"state": "snoozed", "snoozed_for_run": run.job.created_at - timedelta(hours=1)}
+    case = CaseFactory(entity=entity, type="settlement.missing", due_at=timezone.now() + timedelta(days=1), **asleep)
+    arrive(source)
+    after_run(run)
+    case.refresh_from_db()
+    assert case.state == "snoozed"
+    run_here(Job.objects.get(kind=READ_FILE))
+    case.refresh_from_db()
+    assert case.state == "cleared"

@@ -18,8 +18,8 @@ from apps.integrations import jobs
 from apps.integrations.leases import LeaseLost
 from apps.integrations.models import Job
 from apps.work.bulk import batches as bulk_batches
-from apps.work.bulk import operations as bulks
-from apps.work.bulk.models import Bulk
+from apps.work.bulk import freezing
+from apps.work.bulk.models import Bulk, FrozenList
 from apps.work.bulk.operations import confirm, freeze, go_on, is_broken, retry_failed, stop
 from apps.work.filters import CaseFilter
 from tests.exceptions.facts import HOLDS, put
@@ -68,8 +68,21 @@ def test_all_that_match_are_those_of_that_instant(entity, marta, three):
     assert late.assigned_to is None
 
 
+def test_the_list_is_of_the_click_however_late_the_dry_run_begins(entity, marta, three):
+    bulk = freeze(user=marta, action="claim", data={}, entity_ids=[entity.pk], filter=CaseFilter.of({"team": "finance"}))
+    thrown_away = freeze(user=marta, action="claim", data={}, entity_ids=[entity.pk], case_ids=[three[0].pk])
+    assert (bulk.members, bulk.queues, bulk.cases.count()) == (3, [f"{entity.pk}:finance"], 0)
+    Case.objects.filter(pk=three[0].pk).update(state="cleared", ended_at=timezone.now())
+    CaseFactory(entity=entity)
+    stop(bulk=thrown_away, user=marta)
+    eligible = {case.pk: ("eligible", "") for case in three[1:]}
+    assert results(worked(bulk)) == {three[0].pk: ("not-eligible", "not-live")} | eligible
+    jobs.run_here(thrown_away.job)
+    assert not thrown_away.cases.exists() and not FrozenList.objects.exists()
+
+
 def test_no_more_than_the_most_and_it_says_how_many_there_are(entity, marta, three, monkeypatch):
-    monkeypatch.setattr(bulks, "MOST", 2)
+    monkeypatch.setattr(freezing, "MOST", 2)
     top = CaseFactory(entity=entity, score=9)
     bulk = checked(marta, "claim", team="finance")
     assert (bulk.members, bulk.matched) == (2, 4)

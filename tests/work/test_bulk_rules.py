@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,19 +14,28 @@ from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import Role, Team
 from apps.exceptions import operations
-from apps.exceptions.models import Case
+from apps.exceptions.models import ALARMS, Case
+from apps.exceptions.operations import InvalidForm
+from apps.integrations.models import Source
 from apps.work.bulk.moves import BULK_MOVES
-from tests.factories import CaseFactory, EntityFactory, MembershipFactory, person
+from tests.factories import CaseFactory, ConnectionFactory, EntityFactory, MembershipFactory, person
 from tests.work.bulks import checked, done, results
 
 pytestmark = pytest.mark.django_db(transaction=True)
 UNTIL = timezone.now() + timedelta(days=1)
 WHY = {"reason": " Peak season "}
+FED = "settlement.missing"
 
 
 @pytest.fixture
 def entity() -> Entity:
     return EntityFactory(name="Brackenfold Home Ltd")
+
+
+@pytest.fixture(autouse=True)
+def source(entity) -> Source:
+    """What feeds the cases, so that they may sleep until it has run."""
+    return Source.objects.create(connection=ConnectionFactory(entity=entity), feed="amazon.settlements", every=timedelta(hours=1))
 
 
 @pytest.fixture
@@ -51,7 +61,15 @@ def every_case(entity: Entity, me: User, ian: User) -> list[Case]:
         {"state": "cleared", **ended, "ending": {}},
         {"state": "dismissed", "holds_back": False, **ended},
     ]
-    return [CaseFactory(entity=entity, team=team, **shape) for team in ("finance", "ops") for shape in shapes]
+    shapes += [
+        {"stake": 500, "worth": 500},
+        {"currency": "EUR"},
+        {"due_at": now - timedelta(days=1)},
+        {"state": "snoozed", "snoozed_above": 700},
+        {"state": "snoozed", "snoozed_for_run": now - timedelta(days=1)},
+    ]
+    usual = {"entity": entity, "type": FED, "due_at": now + timedelta(days=1)}
+    return [CaseFactory(**usual | {"team": team} | shape) for team in ("finance", "ops") for shape in shapes]
 
 
 def asked_for(me: User, ian: User) -> list[tuple[str, dict[str, Any], Callable[..., Any]]]:
@@ -66,6 +84,12 @@ def asked_for(me: User, ian: User) -> list[tuple[str, dict[str, Any], Callable[.
         ("claim", {}, operations.claim),
         ("release", {}, operations.release),
         ("snooze", {"until": UNTIL.isoformat(), **WHY}, lambda **asked: operations.snooze(**asked, until=UNTIL, **WHY)),
+        (
+            "snooze",
+            {"wakes": "amount", "above": "150.5", "currency": "GBP", **WHY},
+            lambda **asked: operations.snooze(**asked, above=Decimal("150.5"), currency="GBP", **WHY),
+        ),
+        ("snooze", {"wakes": "run", **WHY}, lambda **asked: operations.snooze(**asked, next_run=True, **WHY)),
         ("wake", {}, operations.wake),
         *(
             ("hand-over", {"team": team, **WHY}, lambda team=team, **asked: hand(**asked, team=Team(team), **WHY))
@@ -121,7 +145,7 @@ class Undone(Exception):
 
 def written_on(case: int) -> tuple[dict[str, Any], list[tuple]]:
     """The case and its audit entries; of instants that are now, only that they are there."""
-    columns = ("state", "team", "claimed_by", "assigned_to", "ended_by", "ending", "notes", "snoozed_until")
+    columns = ("state", "team", "claimed_by", "assigned_to", "ended_by", "ending", "notes", *ALARMS, "currency")
     row = Case.objects.filter(pk=case).values(*columns, "claimed_until", "ended_at").get()
     said = ("actor", "actor_name", "entity", "verb", "before", "after", "reason")
     entries = AuditEntry.objects.about(f"case:{case}").values_list(*said)
@@ -131,9 +155,20 @@ def written_on(case: int) -> tuple[dict[str, Any], list[tuple]]:
 def nowless(values: dict[str, Any]) -> dict[str, Any]:
     """Without the bulk that an entry names, and with instants as instants."""
     kept = {name: value for name, value in values.items() if name != "bulk"}
-    for name in ("claimed_until", "ended_at"):
+    for name in ("claimed_until", "ended_at", "snoozed_for_run"):
         if kept.get(name):
             kept[name] = "then"
     if isinstance(kept.get("snoozed_until"), str):
         kept["snoozed_until"] = datetime.fromisoformat(kept["snoozed_until"])
     return kept
+
+
+def test_only_what_is_fed_sleeps_until_the_next_run(entity, ian, source):
+    soon = {"entity": entity, "due_at": UNTIL}
+    fed, unfed = CaseFactory(type=FED, **soon), CaseFactory(type="erp.period-closed", **soon)
+    bulk = checked(ian, "snooze", {"wakes": "run", **WHY}, [fed, unfed])
+    assert results(bulk) == {fed.pk: ("eligible", ""), unfed.pk: ("not-eligible", "no-feed")}
+    Source.objects.filter(pk=source.pk).update(paused=True)
+    with pytest.raises(InvalidForm) as refusal:
+        checked(ian, "snooze", {"wakes": "run", **WHY}, [fed])
+    assert "wakes" in refusal.value.form.errors

@@ -178,9 +178,10 @@ def headline(case: Case) -> str:
 def asleep(case: Case) -> SafeString:
     """What a snoozed case waits for."""
     if case.snoozed_above is not None:
-        return format_html("Sleeps until more than {} is at stake", money.words(case.snoozed_above, case.currency))
+        limit = money.words(case.snoozed_above, case.currency)
+        return format_html("Sleeps until more than {} is at stake, or until its deadline", limit)
     if case.snoozed_for_run:
-        return SafeString("Sleeps until the next run of its feed")
+        return SafeString("Sleeps until the next run of its feed, or until its deadline")
     return format_html("Sleeps until {}", instant(case.snoozed_until))
 
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 from apps.core import money
 from apps.core.models import Entity
 from apps.core.permissions import Team
+from apps.core.words import counted
 from apps.exceptions.models import Case
 from apps.exceptions.types import REGISTRY
 from apps.work.alerts.floods import moment, trend
@@ -116,6 +117,17 @@ def about_cases(told: Sequence[Told], severity: Severity, entity: Entity, now: d
     rest = f"And {more:,} more in the queue" if more > 0 else "All of this kind" if code else "All in the queue"
     body = [*((words.headline, words.path) for words in shown), (rest, queue_path(team, code))]
     return _message(subject, [*body, *_escalating(shown[0], kinds)], entity)
+
+
+def about_returned(person: str, cases: Sequence[Case], entity: Entity) -> Message:
+    """Cases of one team whose person has left it, the first by rank first."""
+    stake, more = stakes(cases), len(cases) - SHOWN
+    number = counted(len(cases), "exception")
+    subject = f"Back with the team: {number} of {person}{f', {stake} at stake' if stake else ''}"
+    body = [(f"{person} does not work on them any more. Nobody has them now.", "")]
+    body += [(words.headline, words.path) for words in map(worded, cases[:SHOWN])]
+    rest = f"And {more:,} more in the queue" if more > 0 else "All in the queue"
+    return _message(subject, [*body, (rest, queue_path(cases[0].team))], entity)
 
 
 def about_flood(

@@ -20,7 +20,7 @@ from apps.work.alerts.rules import Policy, Severity, Watch, severity_of
 OVER = timedelta(days=7)
 MOST = 5000  # cases looked at, the newest
 NAMED = 12  # messages that a preview lists
-MOVES = ("case.claimed", "case.released", "case.snoozed", "case.woken", "case.handed-over")
+MOVES = ("case.claimed", "case.released", "case.snoozed", "case.woken", "case.handed-over", "case.put-back", "case.returned")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,6 +120,7 @@ class Alert(models.Model):
         ESCALATION = "escalation", "Escalation"
         FLOOD = "flood", "Flood"
         DIGEST = "digest", "Digest"
+        RETURNED = "returned", "Come back to the team"
         TEST = "test", "Test"
 
     class State(models.TextChoices):

@@ -13,9 +13,10 @@ from apps.exceptions.operations import plain
 from apps.exceptions.sweep import hold as hold_causes
 from apps.integrations.jobs import hold
 from apps.integrations.models import Job
-from apps.work.bulk import statements
+from apps.work.bulk import putting_back, statements
 from apps.work.bulk.models import Bulk, BulkMember
-from apps.work.bulk.moves import BULK_MOVES, BulkMove, queues_worked_by
+from apps.work.bulk.moves import BulkMove, queues_worked_by
+from apps.work.bulk.putting_back import KNOWN_MOVES
 
 SIZE = 2000  # members whose cases a sweep, or a person's own move, may have to wait for
 Verdict = BulkMember.Verdict
@@ -50,13 +51,25 @@ def step(bulk: Bulk, after: int, job: Job) -> int | None:
     return last
 
 
+@transaction.atomic
+def enlist(bulk: Bulk, job: Job) -> None:
+    """Make members of the cases that were chosen. Nothing where they are members already, or somebody stopped it."""
+    if Bulk.objects.select_for_update().get(pk=bulk.pk).state == Bulk.State.CHECKING:
+        with connection.cursor() as cursor:
+            cursor.execute(statements.ENLIST, {"bulk": bulk.pk})
+        hold(job)
+
+
 def _checking(bulk: Bulk, within: dict[str, int]) -> tuple[str, dict[str, Any]]:
     move, actor, cleaned = _asked(bulk)
-    return statements.check(move), within | _judging(move, actor, cleaned)
+    return statements.check(move), within | _judging(bulk, move, actor, cleaned)
 
 
 def _doing(bulk: Bulk, within: dict[str, int]) -> tuple[str, dict[str, Any]]:
     move, actor, cleaned = _asked(bulk)
+    if bulk.undo_of:
+        named = {"actor_name": actor.name, "verb": putting_back.verb_of(bulk.undo_of)}
+        return putting_back.DO, within | _judging(bulk, move, actor, cleaned) | named
     changes = move.changes(actor, cleaned, timezone.now())
     after = {name: plain(value) for name, value in changes.items()} | {"bulk": bulk.pk}
     doing = {
@@ -66,20 +79,21 @@ def _doing(bulk: Bulk, within: dict[str, int]) -> tuple[str, dict[str, Any]]:
         "reason": cleaned.get(move.reason, "").strip(),
         **{f"to_{name}": _stored(value) for name, value in changes.items()},
     }
-    return statements.do(move, list(changes)), within | _judging(move, actor, cleaned) | doing
+    return statements.do(move, list(changes)), within | _judging(bulk, move, actor, cleaned) | doing
 
 
 def _asked(bulk: Bulk) -> tuple[BulkMove, User, dict[str, Any]]:
     """What is to be done, by whom with the roles of this moment, and with what."""
-    move, actor = BULK_MOVES[bulk.action], User.objects.get(pk=bulk.made_by_id)
+    move, actor = KNOWN_MOVES[bulk.action], User.objects.get(pk=bulk.made_by_id)
     form = move.form(bulk.data, entity_ids=bulk.entity_ids)
     if not form.is_valid():
         raise Refused(" ".join(fault for faults in form.errors.values() for fault in faults))
     return move, actor, form.cleaned_data
 
 
-def _judging(move: BulkMove, actor: User, cleaned: dict[str, Any]) -> dict[str, Any]:
-    return {"actor": actor.pk, "works": queues_worked_by(actor), **move.values(cleaned)}
+def _judging(bulk: Bulk, move: BulkMove, actor: User, cleaned: dict[str, Any]) -> dict[str, Any]:
+    who = {"actor": actor.pk, "works": queues_worked_by(actor), "undoes": bulk.undo_of_id}
+    return who | move.values(cleaned, bulk.entity_ids)
 
 
 def _stored(value: Any) -> Any:

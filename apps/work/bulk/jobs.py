@@ -15,8 +15,9 @@ from apps.integrations.jobs import JobKind, hold, register_kind
 from apps.integrations.leases import Progress
 from apps.integrations.models import Job
 from apps.work.bulk import batches, members
+from apps.work.bulk.beginning import CHECK, RUN
 from apps.work.bulk.models import Bulk
-from apps.work.bulk.operations import CHECK, RUN, bulk_digest
+from apps.work.bulk.operations import bulk_digest
 
 State = Bulk.State
 SWEEP_EVERY = 500  # members of an action, after which the types that it does not clear itself are looked at too
@@ -24,6 +25,7 @@ SWEEP_EVERY = 500  # members of an action, after which the types that it does no
 
 def check(job: Job, progress: Progress) -> dict[str, Any]:
     """The dry run. `args`: bulk."""
+    batches.enlist(Bulk.objects.get(pk=job.args["bulk"]), job)
     for bulk in _steps(job, State.CHECKING):
         progress.say("Checking each of them", done=bulk.eligible + bulk.not_eligible, total=bulk.members)
     return _end(job, State.CHECKING, lambda bulk: {"state": State.READY, "digest": bulk_digest(bulk)})
@@ -55,7 +57,7 @@ def _end(job: Job, state: str, becomes: Callable[[Bulk], dict[str, Any]]) -> dic
             Bulk.objects.filter(pk=bulk.pk).update(**becomes(bulk))
         hold(job)
     bulk.refresh_from_db()
-    if bulk.type and bulk.done:
+    if bulk.done and (bulk.type or bulk.undo_of_id):  # of what was dismissed and is open again nothing was kept up to date
         _sweep_others(bulk)
     return {"bulk": bulk.pk, "state": bulk.state, "done": bulk.done, "skipped": bulk.skipped, "failed": bulk.failed}
 

@@ -11,13 +11,13 @@ from apps.core.errors import Refused
 from apps.core.models import User
 from apps.exceptions.models import Case
 from apps.exceptions.operations import DetectorFailed, InvalidForm, PlanChanged, act, plan
-from apps.exceptions.weighing import NeedsSecondPerson
+from apps.exceptions.types import Weight
 from apps.integrations.jobs import hold
 from apps.integrations.leases import LeaseLost
 from apps.integrations.models import Job
 from apps.work.bulk.models import Bulk, BulkMember
-from apps.work.bulk.operations import action_of
 from apps.work.bulk.statements import CHANGED
+from apps.work.bulk.whole import second_of
 
 Verdict = BulkMember.Verdict
 log = logging.getLogger(__name__)
@@ -50,24 +50,27 @@ def step(bulk: Bulk, after: int, job: Job) -> int | None:
     return member.case_id
 
 
-def _planned(bulk: Bulk, member: BulkMember) -> dict[str, str]:
+def _planned(bulk: Bulk, member: BulkMember) -> dict[str, Any]:
     form, planned = plan(**_asked(bulk, member))
     if planned is None:
         raise InvalidForm(form)
-    if planned.over:
-        raise NeedsSecondPerson(planned, form)
-    return {"verdict": Verdict.ELIGIBLE, "why": planned.says, "seen": planned.digest}
+    return {"verdict": Verdict.ELIGIBLE, "why": planned.says, "seen": planned.digest, "weight": _kept(planned.weight)}
 
 
 def _do(bulk: Bulk, member: BulkMember) -> dict[str, str]:
-    outcome = act(**_asked(bulk, member), digest=member.seen)
+    asked = _asked(bulk, member)
+    outcome = act(**asked, digest=member.seen, second=second_of(bulk, asked["case"].entity_id))
     return {"verdict": Verdict.DONE, "why": outcome.words}
 
 
 def _asked(bulk: Bulk, member: BulkMember) -> dict[str, Any]:
     """By the person with the roles of this moment."""
     case = Case.objects.select_related("entity").get(pk=member.case_id)
-    return {"case": case, "action": action_of(bulk), "actor": User.objects.get(pk=bulk.made_by_id), "data": bulk.data}
+    return {"case": case, "action": bulk.action_declared, "actor": User.objects.get(pk=bulk.made_by_id), "data": bulk.data}
+
+
+def _kept(weight: Weight | None) -> dict[str, Any] | None:
+    return weight and {"lines": weight.lines, "money": {currency: str(amount) for currency, amount in weight.money.items()}}
 
 
 def _refused(refused: Refused, doing: bool) -> dict[str, str]:
@@ -87,7 +90,7 @@ def _faults(form: Form) -> str:
     return " ".join([*form.non_field_errors(), *beside])
 
 
-def _write(bulk: Bulk, member: BulkMember, became: dict[str, str]) -> bool:
+def _write(bulk: Bulk, member: BulkMember, became: dict[str, Any]) -> bool:
     """Keep what became of the member, unless somebody stopped the bulk meanwhile."""
     counted = became["verdict"].replace("-", "_")
     still = Bulk.objects.filter(pk=bulk.pk, state=bulk.state).update(**{counted: F(counted) + 1})

@@ -1,5 +1,7 @@
 """A bulk, frozen with its members, and what became of each."""
 
+from collections.abc import Collection
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -8,6 +10,7 @@ from django.db.models.functions import Now
 from apps.core.models import User
 from apps.core.permissions import Team
 from apps.exceptions.models import Case
+from apps.exceptions.types import REGISTRY, Action
 from apps.integrations.models import Job
 
 
@@ -18,6 +21,10 @@ class BulkQuerySet(models.QuerySet["Bulk"]):
             queues__contained_by=[queue_key(entity, team) for entity, teams in user.teams_seen_in().items() for team in teams]
         )
 
+    def of_companies(self, entity_ids: Collection[int]) -> "BulkQuerySet":
+        """Those with a case of one of these companies, when they were frozen."""
+        return self.filter(queues__overlap=[queue_key(entity, team) for entity in entity_ids for team in Team])
+
 
 class Bulk(models.Model):
     """One action on many cases: frozen, checked without doing anything, confirmed, done member by member.
@@ -26,6 +33,7 @@ class Bulk(models.Model):
     members when it was frozen, as queue_key says them. `matched` is how many the filter found; `members` at most as many.
     The other figures add up: eligible + not_eligible = members, done + skipped + failed = eligible once it has ended.
     `digest` covers the members as they were checked, the action and its data. `data` is what the action's form takes.
+    One that puts back what another did is its one undo, and retries of that; thrown away before it began, it does not count.
     """
 
     class State(models.TextChoices):
@@ -44,6 +52,7 @@ class Bulk(models.Model):
     chosen = models.TextField(help_text="The filter in words, or that rows were ticked")
     queues = ArrayField(models.CharField(max_length=40))
     retry_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="retries")
+    undo_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="undos")
     state = models.CharField(max_length=10, choices=State, default=State.CHECKING)
     job = models.ForeignKey(Job, models.PROTECT, null=True, related_name="+")
     digest = models.CharField(max_length=64, blank=True)
@@ -63,6 +72,11 @@ class Bulk(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
+            models.UniqueConstraint(
+                fields=["undo_of"],
+                condition=Q(retry_of=None) & (~Q(state="stopped") | Q(confirmed_at__isnull=False)),
+                name="bulk_put_back_once",
+            ),
             models.CheckConstraint(
                 condition=Q(state__in=["checking", "ready", "running", "done", "stopped"]), name="bulk_state_known"
             ),
@@ -89,6 +103,11 @@ class Bulk(models.Model):
         return sorted({Team(queue.partition(":")[2]) for queue in self.queues})
 
     @property
+    def action_declared(self) -> Action:
+        """What the type of its members declares, where it is more than a move."""
+        return next(action for action in REGISTRY[self.type].actions if action.name == self.action)
+
+    @property
     def not_reached(self) -> int:
         """Eligible members that nothing was done to, or nothing yet."""
         return self.eligible - self.done - self.skipped - self.failed
@@ -98,8 +117,17 @@ class Bulk(models.Model):
         return f"bulk:{self.pk}"
 
 
+class FrozenList(models.Model):
+    """Which cases a bulk is of, from the click until its dry run makes members of them."""
+
+    bulk = models.OneToOneField(Bulk, models.CASCADE, primary_key=True, related_name="+")
+    cases = ArrayField(models.BigIntegerField())
+
+
 class BulkMember(models.Model):
-    """One case of a bulk, and what became of it there. `seen` is the case as it was checked; `why` is for people."""
+    """One case of a bulk, and what became of it there. `seen` is the case as it was checked; `why` is for people. `was` and
+    `became` are where a move found it and where it left it, as apps.work.bulk.states says it.
+    """
 
     class Verdict(models.TextChoices):
         WAITING = "waiting", "Not checked yet"
@@ -116,6 +144,9 @@ class BulkMember(models.Model):
     code = models.CharField(max_length=40, blank=True, help_text="Why in a stable name; the same as the single verb's")
     why = models.TextField(blank=True)
     seen = models.TextField(blank=True)
+    weight = models.JSONField(null=True, help_text="Of its plan, if that has one: {lines, money: {currency: amount}}")
+    was = models.JSONField(null=True)
+    became = models.JSONField(null=True)
 
     class Meta:
         ordering = ["case_id"]

@@ -5,106 +5,23 @@ The single verbs are apps.exceptions.operations. A test holds that both refuse t
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 
+from apps.core import money
 from apps.core.models import User
 from apps.core.permissions import Team
 from apps.exceptions.models import ALARMS, State
-from apps.exceptions.operations import CLAIM_LASTS, NOBODY_HAS_IT, NOBODYS, people_of
+from apps.exceptions.operations import CLAIM_LASTS, NOBODY_HAS_IT, NOBODYS
 from apps.exceptions.waking import AWAKE
+from apps.integrations.feeds import FEEDS
+from apps.work.bulk.bars import NOT_ALLOWED, OF_MOVES, TEAM, Bar
+from apps.work.bulk.forms import Assign, Dismiss, HandOver, Note, NothingAsked, Sleep, Snooze, running_feeds
 from apps.work.bulk.models import queue_key
 
-
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """Why a case is left out. `when` and `words` are SQL over c (the case), e (its company), h (who holds it) and the values
-    `actor`, `works` (queues that the person works on) and those of the move. `code` is the single verb's, `group` what
-    people read above all that were left out for it.
-    """
-
-    code: str
-    when: str
-    words: str
-    group: str
-
-
-NOT_ALLOWED = Bar(
-    code="not-allowed",
-    when="(c.entity_id || ':' || c.team) <> ALL(%(works)s::text[])",
-    words="'Your role does not work on these exceptions at ' || e.name || '.'",
-    group="your role does not work on them",
-)
-NOT_LIVE = Bar(
-    code="not-live",
-    when="c.state NOT IN ('open', 'claimed', 'snoozed')",
-    words="trim('This exception is ' || c.state || ' already. ' || coalesce(c.ending->>'words', ''))",
-    group="they have ended already",
-)
-CLAIMED = Bar(
-    code="claimed",
-    when="c.state = 'claimed' AND c.claimed_by_id <> %(actor)s AND c.claimed_until > statement_timestamp()",
-    words="""h.name || ' is on this until ' || to_char(c.claimed_until AT TIME ZONE e.zone, 'HH24:MI')
-        || '. Nothing was changed.'""",
-    group="somebody else is on them",
-)
-TEAM = "CASE c.team {} END".format(" ".join(f"WHEN '{team.value}' THEN '{team.label}'" for team in Team))
-OF_MOVES = (NOT_ALLOWED, NOT_LIVE, CLAIMED)
-WAKES_AT = 9  # o'clock
 IN_PLACE = ("state", "team", "claimed_by_id", "assigned_to_id", *ALARMS)
-
-
-def tomorrow_morning() -> datetime:
-    """When a case wakes where a person names no other time."""
-    return (timezone.localtime() + timedelta(days=1)).replace(hour=WAKES_AT, minute=0, second=0, microsecond=0)
-
-
-class NothingAsked(forms.Form):
-    """A button alone. All of these forms are told in which companies the cases are."""
-
-    def __init__(self, *args: Any, entity_ids: Collection[int] = (), **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.entity_ids = entity_ids
-
-
-class Assign(NothingAsked):
-    to = forms.ModelChoiceField(User.objects.none(), label="To", required=False, empty_label="Nobody")
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.fields["to"].queryset = people_of(Team, self.entity_ids)
-
-
-class Snooze(NothingAsked):
-    until = forms.DateTimeField(
-        label="Until", widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
-    )
-    reason = forms.CharField(label="Reason, for the audit trail", max_length=400)
-
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.fields["until"].initial = tomorrow_morning()
-
-    def clean_until(self) -> datetime:
-        if self.cleaned_data["until"] <= timezone.now():
-            raise forms.ValidationError("Choose a time that is still to come.")
-        return self.cleaned_data["until"]
-
-
-class HandOver(NothingAsked):
-    team = forms.ChoiceField(label="To", choices=Team.choices)
-    reason = forms.CharField(label="Why it is theirs", max_length=400)
-
-
-class Dismiss(NothingAsked):
-    reason = forms.CharField(label="Why nothing needs doing", max_length=400)
-
-
-class Note(NothingAsked):
-    text = forms.CharField(label="Note", widget=forms.Textarea(attrs={"rows": 3}), max_length=4000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +30,8 @@ class BulkMove:
 
     `verb` is the audit entry's. `changes(actor, cleaned, now)`: the columns of a case and what they become; `writes` are
     others, as SQL, of which the audit says nothing. `watches` are columns of c that are as they were at the dry run, or the
-    case is skipped. `reason` names the form's field that is kept as the reason. `values(cleaned)`: more values for its bars.
+    case is skipped. `reason` names the form's field that is kept as the reason. `joins` are more tables for its bars, and
+    `values(cleaned, entity_ids)` more values.
     """
 
     name: str
@@ -128,7 +46,8 @@ class BulkMove:
     writes: Mapping[str, str] = field(default_factory=dict)
     watches: Collection[str] = IN_PLACE
     reason: str = ""
-    values: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda cleaned: {}
+    joins: str = ""
+    values: Callable[[Mapping[str, Any], Collection[int]], dict[str, Any]] = lambda cleaned, entity_ids: {}
 
     @property
     def asks(self) -> bool:
@@ -172,7 +91,7 @@ BULK_MOVES = {
                 ),
             ),
             changes=lambda actor, cleaned, now: {"assigned_to": cleaned["to"]},
-            values=lambda cleaned: _assignee(cleaned["to"]),
+            values=lambda cleaned, entity_ids: _assignee(cleaned["to"]),
         ),
         BulkMove(
             name="claim",
@@ -213,12 +132,43 @@ BULK_MOVES = {
             says="They leave the queue until then. What they hold back stays held back.",
             verb="case.snoozed",
             form=Snooze,
+            bars=(
+                *OF_MOVES,
+                Bar(
+                    code="other-currency",
+                    when="%(above)s::numeric IS NOT NULL AND c.currency <> %(currency)s",
+                    words="'It is counted in ' || c.currency || ', not in ' || %(currency)s || '.'",
+                    group="they are counted in another currency",
+                ),
+                Bar(
+                    code="at-stake",
+                    when="%(above)s::numeric <= c.stake",
+                    words="%(sign)s || to_char(c.stake, %(figure)s) || ' is at stake already. Choose a higher amount.'",
+                    group="more is at stake already",
+                ),
+                Bar(
+                    code="overdue",
+                    when="(%(above)s::numeric IS NOT NULL OR %(for_run)s) AND c.due_at <= statement_timestamp()",
+                    words="'Its deadline has passed, so it sleeps until a time alone.'",
+                    group="their deadline has passed, so they sleep until a time alone",
+                ),
+                Bar(
+                    code="no-feed",
+                    when="%(for_run)s AND (c.entity_id || ':' || c.type) <> ALL(%(fed)s::text[])",
+                    words="'No feed that runs at ' || e.name || ' tells of this kind of exception.'",
+                    group="no feed that runs tells of them",
+                ),
+            ),
             changes=lambda actor, cleaned, now: {
                 **NOBODY_HAS_IT,
                 "state": State.SNOOZED,
                 "snoozed_until": cleaned["until"],
+                "snoozed_above": cleaned["above"],
+                "snoozed_for_run": now if cleaned["wakes"] == Sleep.RUN else None,
+                **({} if cleaned["above"] is None else {"currency": cleaned["currency"]}),
             },
             reason="reason",
+            values=lambda cleaned, entity_ids: _asleep(cleaned, entity_ids),
         ),
         BulkMove(
             name="wake",
@@ -256,7 +206,7 @@ BULK_MOVES = {
             ),
             changes=lambda actor, cleaned, now: {"team": Team(cleaned["team"]), "state": State.OPEN, **NOBODYS},
             reason="reason",
-            values=lambda cleaned: {"team": cleaned["team"], "team_label": Team(cleaned["team"]).label},
+            values=lambda cleaned, entity_ids: {"team": cleaned["team"], "team_label": Team(cleaned["team"]).label},
         ),
         BulkMove(
             name="dismiss",
@@ -304,3 +254,17 @@ BULK_MOVES = {
 
 def _assignee(to: User | None) -> dict[str, Any]:
     return {"to": to and to.pk, "to_name": to and to.name, "to_works": queues_worked_by(to) if to else []}
+
+
+def _asleep(cleaned: Mapping[str, Any], entity_ids: Collection[int]) -> dict[str, Any]:
+    currency, for_run = cleaned["currency"], cleaned["wakes"] == Sleep.RUN
+    fed = [f"{entity}:{code}" for name, entity in running_feeds(entity_ids) for code in FEEDS[name].opens] if for_run else []
+    decimals = money.exponent(currency)
+    return {
+        "above": cleaned["above"],
+        "currency": currency,
+        "sign": money.sign(currency),
+        "figure": "FM999,999,999,999,990" + (f".{'0' * decimals}" if decimals else ""),
+        "for_run": for_run,
+        "fed": fed,
+    }

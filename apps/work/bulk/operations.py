@@ -4,27 +4,29 @@ The work itself is in apps.work.bulk.jobs: a job checks, and after the confirmat
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.core.errors import NotAllowed, Refused
-from apps.core.models import AuditEntry, Entity, User
+from apps.core.models import User
 from apps.exceptions.models import Case, CaseQuerySet
-from apps.exceptions.operations import InvalidForm, find_action
-from apps.exceptions.types import REGISTRY, Action, digest
-from apps.integrations.jobs import ENDED, enqueue
+from apps.exceptions.types import digest
+from apps.integrations.jobs import ENDED
 from apps.work.bulk import statements
-from apps.work.bulk.models import Bulk, BulkMember, queue_key
-from apps.work.bulk.moves import BULK_MOVES, queues_worked_by
+from apps.work.bulk.beginning import CHECK, RUN, begin, check_mine, record
+from apps.work.bulk.freezing import begin_with
+from apps.work.bulk.models import Bulk, BulkMember, FrozenList
+from apps.work.bulk.moves import queues_worked_by
+from apps.work.bulk.putting_back import PUT_BACK, can_be_put_back
+from apps.work.bulk.whole import check_whole, withdraw
 from apps.work.filters import CaseFilter
 
-CHECK, RUN = "cases.bulk-check", "cases.bulk"
-MOST = 50_000
+UNDO_FOR = timedelta(days=7)
 State, Verdict = Bulk.State, BulkMember.Verdict
 # What a second try may do better: it failed, it has changed so that a new dry run shows what it is now, or was not reached.
 WORTH_A_RETRY = Q(verdict=Verdict.FAILED) | Q(code=statements.CHANGED.code) | Q(verdict=Verdict.ELIGIBLE)
@@ -50,12 +52,14 @@ def freeze(
     else:
         cases, kept, chosen = _named(user, entity_ids, case_ids or ()), {}, "Ticked in the list"
     bulk = Bulk(made_by=user, action=action, filter=kept, chosen=chosen, queues=[])
-    return _freeze(bulk, cases, data)
+    return begin_with(bulk, cases, data)
 
 
 @transaction.atomic
 def confirm(*, bulk: Bulk, user: User, digest: str) -> Bulk:
-    """Begin what the dry run with this digest showed."""
+    """Begin what the dry run with this digest showed. Raises NeedsSecondPerson where the whole of it is above the limits of a
+    company: see apps.work.bulk.whole.propose.
+    """
     bulk = _mine(bulk, user)
     if bulk.state != State.READY:
         raise Refused(f"This bulk action is {bulk.get_state_display().lower()}. Nothing was begun.", code="not-ready")
@@ -63,19 +67,23 @@ def confirm(*, bulk: Bulk, user: User, digest: str) -> Bulk:
         raise Refused("This is not the dry run that you looked at. Nothing was done.", code="plan-changed")
     if not bulk.eligible:
         raise Refused("None of them is eligible, so there is nothing to do.", code="none-eligible")
+    check_whole(bulk)
     bulk.state, bulk.confirmed_at = State.RUNNING, Now()
-    return _begin(bulk, RUN, "bulk.confirmed")
+    return begin(bulk, RUN, "bulk.confirmed")
 
 
 @transaction.atomic
 def stop(*, bulk: Bulk, user: User) -> Bulk:
     """End it between two batches, or throw it away before it began. What is done stays done."""
+    check_mine(bulk, user)
+    withdraw(bulk, user)
     bulk = _mine(bulk, user)
     if bulk.state in (State.DONE, State.STOPPED):
         raise Refused(f"This bulk action is {bulk.get_state_display().lower()} already.", code="ended")
     bulk.state, bulk.ended_at, bulk.stopped_by = State.STOPPED, Now(), user
     bulk.save(update_fields=["state", "ended_at", "stopped_by"])
-    _record(bulk, user, "bulk.stopped", {"done": bulk.done, "of": bulk.eligible})
+    FrozenList.objects.filter(bulk=bulk).delete()
+    record(bulk, user, "bulk.stopped", {"done": bulk.done, "of": bulk.eligible})
     return bulk
 
 
@@ -85,7 +93,7 @@ def go_on(*, bulk: Bulk, user: User) -> Bulk:
     bulk = _mine(bulk, user)
     if not is_broken(bulk):
         raise Refused("Its work has not failed. There is nothing to go on with.", code="not-broken")
-    return _begin(bulk, CHECK if bulk.state == State.CHECKING else RUN, "bulk.went-on")
+    return begin(bulk, CHECK if bulk.state == State.CHECKING else RUN, "bulk.went-on")
 
 
 @transaction.atomic
@@ -95,8 +103,9 @@ def retry_failed(*, bulk: Bulk, user: User) -> Bulk:
     if bulk.state not in (State.DONE, State.STOPPED):
         raise Refused("Wait for its end, or stop it first.", code="not-ended")
     again = BulkMember.objects.filter(WORTH_A_RETRY, bulk=bulk)
-    cases = Case.objects.visible_to(user).filter(pk__in=again.values("case_id"))
+    cases = Case.objects.filter(pk__in=again.values("case_id"))
     retry = Bulk(
+        undo_of=bulk.undo_of,
         made_by=user,
         action=bulk.action,
         filter=bulk.filter,
@@ -104,77 +113,54 @@ def retry_failed(*, bulk: Bulk, user: User) -> Bulk:
         queues=[],
         retry_of=bulk,
     )
-    return _freeze(retry, cases, bulk.data)
+    return begin_with(retry, cases if bulk.undo_of else cases.visible_to(user), bulk.data)
+
+
+@transaction.atomic
+def put_back(*, bulk: Bulk, user: User) -> Bulk:
+    """A new bulk that makes each case on which it was done what it was before, with its own dry run. Once, for UNDO_FOR."""
+    bulk = Bulk.objects.select_for_update().get(pk=bulk.pk)
+    if not set(bulk.queues) & set(queues_worked_by(user)):
+        raise NotAllowed("Your role works on none of these exceptions. The people of their teams do. Nothing was changed.")
+    if why := not_put_back(bulk):
+        raise Refused(why, code="not-undone")
+    undo = Bulk(
+        made_by=user,
+        action=PUT_BACK.name,
+        chosen=f"What bulk action {bulk.pk} did",
+        queues=[],
+        undo_of=bulk,
+    )
+    done = BulkMember.objects.filter(bulk=bulk, verdict=Verdict.DONE)
+    return begin_with(undo, Case.objects.filter(pk__in=done.values("case_id")), {})
+
+
+def not_put_back(bulk: Bulk) -> str:
+    """Why what it did is not put back now, or nothing."""
+    if bulk.state not in (State.DONE, State.STOPPED):
+        return "Wait for its end, or stop it first."
+    if not can_be_put_back(bulk):
+        return "What it did is not put back in bulk."
+    if not bulk.done:
+        return "It was done to none of them, so there is nothing to put back."
+    if bulk.ended_at < timezone.now() - UNDO_FOR:
+        return f"It ended more than {UNDO_FOR.days} days ago. Change the exceptions that need it by hand."
+    if bulk.cases.filter(verdict=Verdict.DONE).values_list("was", flat=True).first() is None:
+        return "It was done before opsconsole kept where each of them stood."
+    if earlier := undo_of(bulk):
+        return f"{earlier.made_by.name} put it back already, by bulk action {earlier.pk}."
+    return ""
+
+
+def undo_of(bulk: Bulk) -> Bulk | None:
+    """The bulk that puts back, or has put back, what this one did."""
+    thrown_away = Q(state=State.STOPPED, confirmed_at=None)
+    return bulk.undos.filter(retry_of=None).exclude(thrown_away).select_related("made_by").first()
 
 
 def is_broken(bulk: Bulk) -> bool:
     """Whether its job ended before its work did."""
     return bulk.state in (State.CHECKING, State.RUNNING) and bulk.job.state in ENDED
-
-
-def action_of(bulk: Bulk) -> Action:
-    """The declared action of the type that its members are of."""
-    return next(action for action in REGISTRY[bulk.type].actions if action.name == bulk.action)
-
-
-def _freeze(bulk: Bulk, cases: CaseQuerySet, data: Mapping[str, Any]) -> Bulk:
-    bulk.save()
-    bulk.members = _insert(bulk, cases.by_rank()[:MOST])
-    if not bulk.members:
-        raise Refused("No exception is chosen. Tick some, or choose all that match.", code="none-chosen")
-    bulk.matched = bulk.members if bulk.members < MOST else cases.count()
-    kinds = set()
-    with connection.cursor() as cursor:
-        cursor.execute(statements.MADE_OF, [bulk.pk])
-        for entity, team, kind, _ in cursor.fetchall():
-            bulk.queues.append(queue_key(entity, team))
-            kinds.add(kind)
-    bulk.queues = sorted(set(bulk.queues))
-    if bulk.action in BULK_MOVES:
-        _take_move(bulk, data)
-    else:
-        _take_action(bulk, kinds, data)
-    return _begin(bulk, CHECK, "")
-
-
-def _insert(bulk: Bulk, cases: CaseQuerySet) -> int:
-    try:
-        query, values = cases.values_list("pk").query.sql_with_params()
-    except EmptyResultSet:  # nothing can match, as where a person reads no queue
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(statements.FREEZE.format(chosen=query), [bulk.pk, *values])
-        return cursor.rowcount
-
-
-def _take_move(bulk: Bulk, data: Mapping[str, Any]) -> None:
-    if not set(bulk.queues) & set(queues_worked_by(bulk.made_by)):
-        raise NotAllowed("Your role works on none of these exceptions. The people of their teams do. Nothing was changed.")
-    form = BULK_MOVES[bulk.action].form(data, entity_ids=bulk.entity_ids)
-    if not form.is_valid():
-        raise InvalidForm(form)
-    bulk.data = {name: _plain(value) for name, value in form.cleaned_data.items()}
-
-
-def _take_action(bulk: Bulk, kinds: Collection[str], data: Mapping[str, Any]) -> None:
-    if len(kinds) > 1:
-        raise Refused("They are of several kinds, and this is done to one kind. Filter by cause first.", code="several-types")
-    (bulk.type,) = kinds
-    sample = Case.objects.select_related("entity").filter(pk__in=bulk.cases.values("case_id")).by_rank().first()
-    action = find_action(sample, bulk.action)
-    if not any(bulk.made_by.may(action.permission, entity) for entity in bulk.entity_ids):
-        raise NotAllowed(f"Your role cannot {action.permission.does}. Nothing was changed.")
-    form = action.form(sample, bulk.made_by, data)
-    if not form.is_valid():
-        raise InvalidForm(form)
-    bulk.data = {field.html_name: field.data for field in form if field.data is not None}
-
-
-def _plain(value: Any) -> Any:
-    """A cleaned value as the form reads it again, whatever zone is active then."""
-    if isinstance(value, User):
-        return value.pk
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _named(user: User, entity_ids: Collection[int], case_ids: Collection[int]) -> CaseQuerySet:
@@ -187,33 +173,9 @@ def _named(user: User, entity_ids: Collection[int], case_ids: Collection[int]) -
 
 def _mine(bulk: Bulk, user: User) -> Bulk:
     """The row as it is now, nobody else's to write: the batch that runs now has ended."""
-    bulk = Bulk.objects.select_for_update(of=("self",)).select_related("made_by", "job").get(pk=bulk.pk)
-    if bulk.made_by != user:
-        raise NotAllowed(f"{bulk.made_by.name} began this bulk action, and alone confirms, stops or repeats it.")
+    bulk = Bulk.objects.select_for_update(of=("self",)).select_related("made_by", "job", "undo_of").get(pk=bulk.pk)
+    check_mine(bulk, user)
     return bulk
-
-
-def _begin(bulk: Bulk, kind: str, verb: str) -> Bulk:
-    """Its next job. Where all members are of one company, the job is too."""
-    entity_ids = bulk.entity_ids
-    entity = Entity.objects.get(pk=entity_ids[0]) if len(entity_ids) == 1 else None
-    bulk.job = enqueue(kind=kind, entity=entity, args={"bulk": bulk.pk}, actor=bulk.made_by)
-    bulk.save()
-    if verb:
-        _record(bulk, bulk.made_by, verb, {"eligible": bulk.eligible, "not eligible": bulk.not_eligible})
-    return bulk
-
-
-def _record(bulk: Bulk, user: User, verb: str, after: dict[str, Any]) -> None:
-    """In the audit of each company that it touches, without figures of the others."""
-    for entity in Entity.objects.filter(pk__in=bulk.entity_ids):
-        AuditEntry.objects.record(
-            actor=user,
-            entity=entity,
-            verb=verb,
-            subject=bulk.audit_subject,
-            after={"action": bulk.action, **(after if len(bulk.entity_ids) == 1 else {})},
-        )
 
 
 def bulk_digest(bulk: Bulk) -> str:
@@ -221,4 +183,4 @@ def bulk_digest(bulk: Bulk) -> str:
     with connection.cursor() as cursor:
         cursor.execute(statements.DIGEST, [bulk.pk])
         (members,) = cursor.fetchone()
-    return digest(bulk.type, bulk.action, bulk.data, members)
+    return digest(bulk.type, bulk.action, bulk.data, bulk.undo_of_id, members)
