@@ -231,10 +231,8 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep-all", "apps.exceptions.tasks.sweep_all", 600.0),
         ("add-feeds", "apps.integrations.tasks.add_feeds", 300.0),
         ("prune-snapshots", "apps.inventory.tasks.prune_snapshots", 3600.0),
-        ("forget-sign-ins", "apps.core.tasks.forget_sign_ins", 86_400.0),
-        ("purge-buyers", "apps.orders.tasks.purge_buyers", 86_400.0),
-        ("purge-runs", "apps.integrations.tasks.purge_runs", 86_400.0),
-        ("forget-answers", "apps.api.tasks.forget_answers", 86_400.0),
+        ("keep-stakes", "apps.work.tasks.keep_all_stakes", 3600.0),
+        ("purge", "apps.core.tasks.purge", 86_400.0),
     )
 }
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -17,11 +16,11 @@ from rest_framework.response import Response
 from apps.api.models import AnsweredWrite
 from apps.api.parsing import content_of
 from apps.core.errors import Refused
+from apps.core.keeping import ANSWERED_WRITES, PURGES
 from apps.core.locks import try_for
 
 HEADER = "Idempotency-Key"
 LONGEST = 200
-KEPT = timedelta(days=7)
 REPLAYED = "Idempotent-Replayed"
 
 
@@ -64,8 +63,11 @@ def answered_once(request: Request, do: Callable[[], Response]) -> Response:
 
 
 def forget() -> int:
-    """Delete the answers that are older than KEPT; how many."""
-    return AnsweredWrite.objects.filter(answered_at__lt=timezone.now() - KEPT).delete()[0]
+    """Delete the answers that are older than ANSWERED_WRITES; how many."""
+    return AnsweredWrite.objects.filter(answered_at__lt=timezone.now() - ANSWERED_WRITES).delete()[0]
+
+
+PURGES["answers to writes"] = forget
 
 
 def _key(request: Request) -> str:

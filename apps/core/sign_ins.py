@@ -9,12 +9,12 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
+from apps.core.keeping import PURGES, SIGN_INS
 from apps.core.models import AuditEntry, SignIn, SignInQuerySet, User
 from apps.core.visits import agent, client_ip
 
 ROW, NOTED = "sign_in", "sign_in_noted"  # in the session: the row's id, and when it was last written
 NOTED_EVERY = timedelta(minutes=1)
-KEPT = timedelta(days=90)  # after the end
 
 
 @receiver(user_logged_in)
@@ -79,5 +79,8 @@ def forget_old() -> None:
     """Sessions that are over, and rows of those that ended long ago."""
     now = timezone.now()
     Session.objects.filter(expire_date__lt=now).delete()
-    SignIn.objects.filter(ended_at__lt=now - KEPT).delete()
-    SignIn.objects.filter(seen_at__lt=now - KEPT).delete()
+    SignIn.objects.filter(ended_at__lt=now - SIGN_INS).delete()
+    SignIn.objects.filter(seen_at__lt=now - SIGN_INS).delete()
+
+
+PURGES["sign-ins"] = forget_old

@@ -1,8 +1,8 @@
 from celery import shared_task
 
-from apps.core import sign_ins
+from apps.core import keeping
 
 
 @shared_task
-def forget_sign_ins() -> None:
-    sign_ins.forget_old()
+def purge() -> None:
+    keeping.purge()

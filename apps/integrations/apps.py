@@ -6,4 +6,4 @@ class IntegrationsConfig(AppConfig):
     label = "integrations"
 
     def ready(self) -> None:
-        from apps.integrations import exception_types, letters  # noqa: F401  registers the types, and a kind of work
+        from apps.integrations import exception_types, letters, purging  # noqa: F401  they register themselves

@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from apps.integrations import jobs, operations, purging, runs
+from apps.integrations import jobs, operations, runs
 
 
 @shared_task
@@ -21,8 +21,3 @@ def pull_source(source_id: int) -> None:
 @shared_task
 def add_feeds() -> None:
     operations.add_feeds()
-
-
-@shared_task
-def purge_runs() -> None:
-    purging.purge()

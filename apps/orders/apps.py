@@ -6,4 +6,11 @@ class OrdersConfig(AppConfig):
     label = "orders"
 
     def ready(self) -> None:
-        from apps.orders import exception_types, ingest, mapping_deeds, routines, routing  # noqa: F401  register themselves
+        from apps.orders import (  # noqa: F401  they register themselves
+            buyers,
+            exception_types,
+            ingest,
+            mapping_deeds,
+            routines,
+            routing,
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from apps.core.keeping import PURGES
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import READ_BUYERS
 from apps.orders import statements
@@ -65,6 +66,9 @@ def purge() -> dict[int, int]:
         for entity, rows in purged.items()
     )
     return purged
+
+
+PURGES["buyers"] = purge
 
 
 def due(entity: Entity, days: int) -> int:

@@ -67,6 +67,6 @@ def flows(queues: Sequence[Queue], period: Period, now: datetime, kind: str = ""
         return Flows(Flow(), {})
     cuts = period.cuts(today_in([entity for entity, _ in queues], now))
     with connection.cursor() as cursor:
-        cursor.execute(FLOW, asked(queues, cuts[0], kind) | {"unit": period.unit})
+        cursor.execute(FLOW, asked(queues, [cuts[0]] * len(queues), kind) | {"unit": period.unit})
         found = {day: Flow(*figures) for day, *figures in cursor.fetchall()}
     return Flows(found.pop(None), {cut: found.get(cut, Flow()) for cut in cuts})

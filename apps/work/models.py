@@ -241,3 +241,29 @@ class RunbookAddition(models.Model):
             models.UniqueConstraint(fields=["entity", "type", "version"], name="one_addition_per_version"),
             models.CheckConstraint(condition=models.Q(version__gte=1), name="addition_version_from_one"),
         ]
+
+
+class StakeMove(models.Model):
+    """By how much more, or less, was at stake with a team at the end of a day that is over; days are the company's. Read from the
+    audit trail once, by apps.work.stakes.keep.
+    """
+
+    entity = models.ForeignKey(Entity, models.CASCADE, related_name="+", db_index=False)  # one_move_per_day
+    day = models.DateField()
+    team = models.CharField(max_length=12)
+    type = models.CharField(max_length=60)
+    currency = models.CharField(max_length=3)
+    moved = models.DecimalField(max_digits=24, decimal_places=4)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entity", "day", "team", "type", "currency"], name="one_move_per_day"),
+        ]
+
+
+class StakesKept(models.Model):
+    """The days `before` this one are in StakeMove, as days of this zone."""
+
+    entity = models.OneToOneField(Entity, models.CASCADE, related_name="+")
+    before = models.DateField()
+    zone = models.CharField(max_length=64)

@@ -11,10 +11,11 @@ from apps.core.permissions import Team
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 Queue = tuple[Entity, Team]
 
-# A queue and the instant at which its look back begins.
+# A queue, and the day and instant at which its look back begins.
 QUEUES = """
-    SELECT entity_id, team, zone, %(first)s::date::timestamp AT TIME ZONE zone AS since
-    FROM unnest(%(entities)s::bigint[], %(teams)s::text[], %(zones)s::text[]) asked (entity_id, team, zone)
+    SELECT entity_id, team, zone, first, first::timestamp AT TIME ZONE zone AS since
+    FROM unnest(%(entities)s::bigint[], %(teams)s::text[], %(zones)s::text[], %(firsts)s::date[])
+        asked (entity_id, team, zone, first)
 """
 
 
@@ -53,15 +54,15 @@ def today_in(entities: Collection[Entity], now: datetime) -> date:
     return max(now.astimezone(ZoneInfo(entity.zone)).date() for entity in entities)
 
 
-def asked(queues: Sequence[Queue], first: date, kind: str) -> dict[str, object]:
-    """What QUEUES takes, the type of exception, empty for all, and `about`, an instant before that of any zone: with it the
-    planner knows how little it has to look at.
+def asked(queues: Sequence[Queue], firsts: Sequence[date], kind: str = "") -> dict[str, object]:
+    """What QUEUES takes, with a first day for each, the type of exception, empty for all, and `about`, an instant before that
+    of any zone: with it the planner knows how little it has to look at.
     """
     return {
         "entities": [entity.pk for entity, _ in queues],
         "teams": [team.value for _, team in queues],
         "zones": [entity.zone for entity, _ in queues],
-        "first": first,
-        "about": datetime.combine(first - DAY, time(), UTC),
+        "firsts": list(firsts),
+        "about": datetime.combine(min(firsts) - DAY, time(), UTC),
         "kind": kind,
     }

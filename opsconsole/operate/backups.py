@@ -26,6 +26,15 @@ from opsconsole.settings import OWNER
 FORMAT = 1
 MANIFEST, DUMP, FILES = "manifest.json", "database.dump", "files"
 CHUNK = 1 << 20
+# Statements, not models: what was restored may be of an earlier version, which migrate has yet to bring to this one.
+SIGN_OUT = {
+    "django_session": "DELETE FROM django_session",
+    "core_signin": "UPDATE core_signin SET ended_at = now() WHERE ended_at IS NULL",
+}
+TOKENS = """
+    SELECT t.name, t.prefix, u.email, t.expires_at FROM core_apitoken t JOIN core_user u ON u.id = t.user_id
+    WHERE t.revoked_at IS NULL AND t.expires_at > now() AND u.is_active ORDER BY u.email, t.id
+"""
 
 
 class BackupError(Exception):
@@ -68,7 +77,9 @@ def make(folder: Path, say: Callable[[str], None]) -> Manifest:
 
 
 def restore(folder: Path, *, replace: bool, say: Callable[[str], None]) -> Manifest:
-    """Put a backup in place of what is here. Nothing is touched before all of the backup has been read and found whole."""
+    """Put a backup in place of what is here. Nothing is touched before all of the backup has been read and found whole. Sessions
+    of then are over; API tokens are as they were, which living_tokens says.
+    """
     manifest = _read(folder)
     say("Whether the backup is whole")
     _check_whole(folder, manifest)
@@ -81,6 +92,7 @@ def restore(folder: Path, *, replace: bool, say: Callable[[str], None]) -> Manif
         *("pg_restore", "--no-owner", "--single-transaction", "--exit-on-error"),
         *(f"--dbname={connections[OWNER].settings_dict['NAME']}", folder / DUMP),
     )
+    _sign_everybody_out()
     say("The stored files")
     for path in manifest.files:
         _copy_in(path, folder / FILES)
@@ -96,6 +108,35 @@ def lost_keys(manifest: Manifest) -> str:
         f"The credentials of {Credential.objects.count()} connections were sealed with a key that is not here (its fingerprint "
         f"is one of {', '.join(manifest.keys)}). Put it into OPSCONSOLE_CREDENTIAL_KEYS, or enter the credentials again."
     )
+
+
+def living_tokens() -> str:
+    """In words, the API tokens that are in force, among them those that were revoked after the backup; empty if there are none.
+
+    They are not revoked here: what works with them would stand still after each restore.
+    """
+    if "core_apitoken" not in _tables():
+        return ""
+    with connections[OWNER].cursor() as cursor:
+        cursor.execute(TOKENS)
+        found = [f"{name} ({prefix}…) of {email}, until {until:%Y-%m-%d}" for name, prefix, email, until in cursor.fetchall()]
+    if not found:
+        return ""
+    return (
+        "API tokens work as they did when the backup was made, also if they were revoked since. Each person revokes theirs "
+        "under Account, an admin those of their people under People. In force: " + "; ".join(found) + "."
+    )
+
+
+def _sign_everybody_out() -> None:
+    with transaction.atomic(using=OWNER), connections[OWNER].cursor() as cursor:
+        for table, statement in SIGN_OUT.items():
+            if table in _tables():
+                cursor.execute(statement)
+
+
+def _tables() -> list[str]:
+    return connections[OWNER].introspection.table_names()
 
 
 def _read(folder: Path) -> Manifest:

@@ -1,4 +1,5 @@
-"""/metrics: what Prometheus reads. Who asks needs METRICS_TOKEN; without one it answers to this machine alone.
+"""/metrics: what Prometheus reads. Who asks needs METRICS_TOKEN; without one it answers to this machine alone, and only while
+no proxy can stand in front of it: through one that says nothing of whom it asks for, everybody would be this machine.
 
 Times of requests are counted by each web process in files that the answering one adds up (gunicorn.conf.py). All else is read
 from the database and the broker when asked, so it is right whichever process answers, and no process has to keep it.
@@ -108,9 +109,11 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
             return None
         words = "Send the METRICS_TOKEN of this installation as a bearer token.\n"
         return HttpResponse(words, "text/plain", UNAUTHORISED, headers={"WWW-Authenticate": "Bearer"})
-    if ip_address(request.META["REMOTE_ADDR"] or "::").is_loopback and not _came_by_proxy(request):
+    alone = not (settings.PUBLIC or settings.PROXIES or _came_by_proxy(request))
+    if alone and ip_address(request.META["REMOTE_ADDR"] or "::").is_loopback:
         return None
-    return HttpResponse("Only this machine may ask, or whoever knows METRICS_TOKEN, once it is set.\n", "text/plain", FORBIDDEN)
+    words = "Set METRICS_TOKEN and send it. Without one only this machine may ask, and only where no proxy stands in front.\n"
+    return HttpResponse(words, "text/plain", FORBIDDEN)
 
 
 def _came_by_proxy(request: HttpRequest) -> bool:

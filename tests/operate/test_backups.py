@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from cryptography.fernet import Fernet
 from django.conf import settings as configured
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import Client
+from django.utils import timezone
 
+from apps.core.models import ApiToken
+from apps.core.tokens import issue, revoke
 from apps.integrations.credentials import seal
 from apps.integrations.files import store
 from apps.integrations.models import StoredFile
@@ -39,6 +44,9 @@ def backup(place, priya, key, settings, tmp_path) -> Path:
     settings.MEDIA_ROOT = tmp_path / "files"
     settle(place, "30000000001")
     seal(place, SIGNED_IN, None)
+    Client().force_login(priya, backend="django.contrib.auth.backends.ModelBackend")
+    issue(user=priya, name="Patchworks", expires_at=timezone.now() + timedelta(days=30))
+    revoke(token=issue(user=priya, name="Gone", expires_at=timezone.now() + timedelta(days=30))[0], actor=priya)
     folder = tmp_path / "backup"
     call_command("backup", str(folder))
     return folder
@@ -58,7 +66,13 @@ def test_all_of_it_comes_back(backup, place, priya, key, tmp_path):
         assert "key" not in done.stderr
 
         before = counts(connection.settings_dict["NAME"])
-        assert before["settlements_settlementline"] and counts(name) == before
+        assert before.pop("django_session") == 1 and before["settlements_settlementline"]
+        assert counts(name) == before | {"django_session": 0}
+        assert "Everybody is signed out." in done.stdout
+        with connect("owner", name) as owner:
+            assert owner.execute("SELECT count(*) FROM core_signin WHERE ended_at IS NULL").fetchone() == (0,)
+        token = ApiToken.objects.get(name="Patchworks")
+        assert f"In force: Patchworks ({token.prefix}…) of {priya.email}, until {token.expires_at:%Y-%m-%d}." in done.stderr
         looked = run(env, "-m", "tests.operate.looking", priya.email, "/settlements/30000000001/", "/readyz")
         seen = json.loads(looked.stdout or looked.stderr)
         assert seen["/settlements/30000000001/"] == [200, "Settlement 30000000001 ties out to the cent"]
@@ -79,7 +93,7 @@ def test_all_of_it_comes_back(backup, place, priya, key, tmp_path):
         assert (refused.returncode, "The database is not empty." in refused.stderr) == (1, True)
         replaced = run(another, "manage.py", "restore", str(backup), "--replace")
         assert replaced.returncode == 0, replaced.stderr
-        assert counts(name) == before
+        assert counts(name) == before | {"django_session": 0}
         assert "sealed with a key that is not here" in replaced.stderr
         assert key not in (backup / "manifest.json").read_text() + replaced.stderr
 

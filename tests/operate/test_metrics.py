@@ -88,6 +88,17 @@ def test_without_a_token_it_answers_to_this_machine_alone():
     assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics", HTTP_X_FORWARDED_FOR="203.0.113.9").status_code == 403
 
 
+@pytest.mark.parametrize("behind", [{"PROXIES": 1}, {"PUBLIC": True}])
+def test_where_a_proxy_may_stand_in_front_this_machine_needs_the_token_too(behind, settings):
+    """A proxy on this machine that sends no header of its own would make everybody this machine."""
+    for name, value in behind.items():
+        setattr(settings, name, value)
+    refused = Client(REMOTE_ADDR="127.0.0.1").get("/metrics")
+    assert (refused.status_code, b"Set METRICS_TOKEN" in refused.content) == (403, True)
+    settings.METRICS_TOKEN = TOKEN
+    assert figures(Client(REMOTE_ADDR="127.0.0.1"), HTTP_AUTHORIZATION=f"Bearer {TOKEN}")
+
+
 def test_a_token_opens_it_from_anywhere(settings):
     settings.METRICS_TOKEN = TOKEN
     from_afar = Client(REMOTE_ADDR="10.0.3.17")

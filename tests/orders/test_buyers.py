@@ -16,7 +16,6 @@ from apps.ledger.models import Journal, JournalLine
 from apps.orders import buyers
 from apps.orders.models import Buyer, Order, OrderItem
 from apps.orders.operations import set_order_settings, settings_of
-from apps.orders.tasks import purge_buyers
 from tests.factories import JournalFactory, OrderFactory, person
 from tests.orders.amazon import BUYER, PRIVATE, record
 from tests.orders.take import map_all, take, taken
@@ -69,7 +68,7 @@ def test_buyers_go_days_after_delivery_and_orders_and_journals_stay(entity, plac
         JournalLine.objects.create(journal=journal, number=1, label="Sales")
     old, fresh = ended(31, connection=place), ended(29, connection=place)
     whole = (Order.objects.count(), OrderItem.objects.count(), list(Journal.objects.values()), list(JournalLine.objects.values()))
-    purge_buyers()
+    buyers.purge()
     assert list(Buyer.objects.values_list("order", flat=True)) == [fresh.pk]
     assert whole == (
         Order.objects.count(), OrderItem.objects.count(), list(Journal.objects.values()), list(JournalLine.objects.values())
@@ -78,7 +77,7 @@ def test_buyers_go_days_after_delivery_and_orders_and_journals_stay(entity, plac
     assert (entry.entity, entry.after) == (entity, {"buyers": 1})
     assert BUYER not in str(AuditEntry.objects.values_list())
     assert buyers.shown_to(person(Role.OPS, entity), old) is None
-    purge_buyers()
+    buyers.purge()
     assert AuditEntry.objects.filter(verb="buyers.purged").count() == 1
 
 
@@ -87,7 +86,7 @@ def test_an_order_that_nobody_said_was_delivered_counts_from_its_last_change(pla
     for status in ("SHIPPED", "CANCELLED"):
         ended(0, **long_ago, status=status)
     to_ship = ended(0, **long_ago, status="UNSHIPPED")
-    purge_buyers()
+    buyers.purge()
     assert Buyer.objects.get().order == to_ship
 
 
@@ -98,7 +97,7 @@ def test_each_company_keeps_its_buyers_as_long_as_it_says(entity, place):
     assert (buyers.due(entity, 30), buyers.due(entity, 9)) == (0, 1)
     set_order_settings(entity=entity, purge_after=9, warn_before=12, reason="Less is safer", actor=admin)
     assert settings_of(entity).purge_after == 9
-    purge_buyers()
+    buyers.purge()
     assert Buyer.objects.get().order == other
     entry = AuditEntry.objects.get(verb="orders.settings")
     assert (entry.before["purge_after"], entry.after["purge_after"]) == (30, 9)

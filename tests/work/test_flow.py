@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
 from django.db import connection
@@ -13,8 +14,9 @@ from apps.exceptions.models import Case, State
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
 from apps.work.flow import Flow, flows
+from apps.work.models import StakeMove, StakesKept
 from apps.work.periods import PERIODS
-from apps.work.stakes import at_stake
+from apps.work.stakes import at_stake, keep
 from tests.exceptions.facts import HOLDS, LOOSE, drop, put
 from tests.factories import CaseFactory, EntityFactory, person
 
@@ -96,6 +98,84 @@ def weighed(case: Case, verb: str, at: datetime, stake: str, was: str = "") -> N
     AuditEntry.objects.create(
         actor_name="opsconsole", entity=case.entity, verb=verb, subject=case.audit_subject, at=at, before=of[0], after=of[1]
     )
+
+
+class Past:
+    """Cases of the last weeks with lives of their own: what they weighed, whose they were, how they ended."""
+
+    def __init__(self, entity, seed: int):
+        self.entity, self.draw = entity, Random(seed)
+        for _ in range(25):
+            self._live()
+
+    def _live(self) -> None:
+        team, stake = self.draw.choice([FINANCE, ECOMMERCE]), self._stake()
+        at = NOW - timedelta(hours=self.draw.randrange(24, 24 * 90))
+        case = CaseFactory(entity=self.entity, opened_at=at, type=self.draw.choice(["test.holds", "test.loose"]))
+        weighed(case, "case.opened", at, stake)
+        while (at := at + timedelta(hours=self.draw.randrange(1, 24 * 12))) < NOW - HOUR:
+            if self.draw.random() < 0.5:
+                was, stake = stake, self._stake()
+                weighed(case, "case.changed", at, stake, was=was)
+            else:
+                gave, team = team, ECOMMERCE if team == FINANCE else FINANCE
+                AuditEntry.objects.create(
+                    actor_name="Marta Lis", entity=self.entity, verb="case.handed-over", subject=case.audit_subject, at=at,
+                    before={"team": gave}, after={"team": team},
+                )  # fmt: skip
+        over = {"state": "cleared", "ended_at": min(at, NOW - HOUR)} if self.draw.random() < 0.5 else {}
+        Case.objects.filter(pk=case.pk).update(team=team, stake=Decimal(stake), **over)
+
+    def _stake(self) -> str:
+        return f"{self.draw.randrange(1, 90_000)}.{self.draw.randrange(100):02}"
+
+
+def read(entity) -> list:
+    queues = [(entity, team) for team in Team]
+    return [at_stake(queues, period, NOW, kind) for period in PERIODS.values() for kind in ("", "test.loose")]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_kept_of_days_that_are_over_is_what_reading_back_says(entity, seed):
+    Past(entity, seed)
+    read_back = read(entity)
+    assert any(read_back)
+    for days in (30, 29.5, 9, 0):
+        keep(entity, NOW - days * DAY)
+        assert read(entity) == read_back
+    in_steps = set(StakeMove.objects.values_list("day", "team", "type", "currency", "moved"))
+    assert max(day for day, *_ in in_steps) < NOW.date()
+    StakesKept.objects.all().delete()
+    StakeMove.objects.all().delete()
+    keep(entity, NOW)
+    assert set(StakeMove.objects.values_list("day", "team", "type", "currency", "moved")) == in_steps
+
+
+def test_a_day_is_kept_once_what_began_on_it_has_been_written_and_read_from_then_on(entity):
+    case = CaseFactory(entity=entity, stake=Decimal(5), opened_at=NOW - 3 * DAY)
+    weighed(case, "case.opened", NOW - 3 * DAY, "5")
+    for hours in (1, 2):
+        keep(entity, NOW.replace(hour=0) + hours * HOUR)  # yesterday may still be under way
+        assert StakesKept.objects.get().before == date(2026, 11, 17)
+    keep(entity, NOW + HOUR)
+    assert StakesKept.objects.get().before == date(2026, 11, 18)
+    StakeMove.objects.update(moved=3)  # so that it shows what is read
+    (found,) = at_stake([(entity, FINANCE)], DAYS, NOW)
+    assert found.teams[FINANCE][date(2026, 11, 1)] == 2
+
+
+def test_in_another_zone_days_are_others_and_are_read_anew(entity):
+    case = CaseFactory(entity=entity, stake=Decimal(5), opened_at=NOW - 3 * DAY)
+    weighed(case, "case.opened", datetime(2026, 11, 15, 20, 0, tzinfo=UTC), "5")
+    keep(entity, NOW + DAY)
+    assert StakeMove.objects.get().day == date(2026, 11, 15)
+    entity.zone = "Asia/Tokyo"
+    entity.save()
+    (found,) = at_stake([(entity, FINANCE)], DAYS, NOW)
+    assert (found.teams[FINANCE][date(2026, 11, 15)], found.teams[FINANCE][date(2026, 11, 16)]) == (0, 5)
+    keep(entity, NOW + DAY)
+    assert StakeMove.objects.get().day == date(2026, 11, 16)
+    assert at_stake([(entity, FINANCE)], DAYS, NOW) == [found]
 
 
 def test_each_day_ends_with_what_was_live_then_and_whose_it_was(entity):

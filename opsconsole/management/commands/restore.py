@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from opsconsole.management.owner import AsOwner
-from opsconsole.operate.backups import BackupError, lost_keys, restore
+from opsconsole.operate.backups import BackupError, living_tokens, lost_keys, restore
 from opsconsole.operate.pg_tools import ToolError
 
 
@@ -24,5 +24,7 @@ class Command(AsOwner, BaseCommand):
         except OperationalError as error:
             raise CommandError(f"The database is in use or does not answer. Stop web and workers first. ({error})") from error
         self.stdout.write(f"The backup of {put.made_at} is back, with {len(put.files)} files. Run manage.py migrate now.")
-        if words := lost_keys(put):
-            self.stderr.write(words)
+        self.stdout.write("Everybody is signed out.")
+        for words in (lost_keys(put), living_tokens()):
+            if words:
+                self.stderr.write(words)
