@@ -1,10 +1,11 @@
 # `make run` starts the console, `make test` tests it; each sets up first what is missing.
 RUN = .venv/bin/python
+PARALLEL = -n 3 # more than two cores, because tests also wait
 CANDIDATES = python3 python3.15 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3
 FITS = import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in $(CANDIDATES); do "$$p" -c '$(FITS)' 2>/dev/null && echo "$$p" && break; done)
 PINS = requirements.txt requirements-dev.txt
-.PHONY: run setup test browser shots bench venv .venv has-python
+.PHONY: run setup test browser check lint shots bench venv .venv has-python
 .DEFAULT_GOAL = run
 
 run: venv
@@ -13,13 +14,18 @@ run: venv
 setup: venv
 	@$(RUN) manage.py migrate --verbosity 0
 
-test: setup
-	$(RUN) -m ruff check .
-	$(RUN) -m pytest -n 2 -m "not browser"
+test: setup lint
+	$(RUN) -m pytest $(PARALLEL) -m "not browser"
 	@echo "Everything but the browser tests: make browser."
 
 browser: setup
 	$(RUN) -m pytest -m browser
+
+check: setup lint
+	$(RUN) -m pytest $(PARALLEL)
+
+lint: venv
+	$(RUN) -m ruff check .
 
 shots: setup
 	$(RUN) manage.py shots

@@ -13,6 +13,7 @@ import pytest
 from django.db import connections
 from django.test import TransactionTestCase
 from django.test.utils import setup_databases, teardown_databases
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.children import environment, supervised_by
 from tests.emptying import empty_tables
@@ -29,6 +30,22 @@ TransactionTestCase.databases = {"default", "owner"}
 TransactionTestCase._fixture_teardown = lambda self: empty_tables()
 
 MUTATIONS = "mutated files by verdict"
+MEASURED = "screens measured"
+BROWSER = "tests/browser/"
+
+
+class BrowserBeside(LoadScopeScheduling):
+    """One process has all tests of the browser, and has them first: the demo is loaded once, and while that process waits for
+    pages the others compute. Every other test is handed out by itself, so that nobody waits for another's queue at the end.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log) -> LoadScopeScheduling:
+    return BrowserBeside(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -56,12 +73,17 @@ def supervised(process_env) -> Callable[..., AbstractContextManager[subprocess.P
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """How many files by others were read, so that a run without them is not taken for one with them; mutated ones by verdict."""
-    passed = terminalreporter.getreports("passed")
-    told = [pair for report in passed for pair in report.user_properties]
+    """How many files by others were read, so that a run without them is not taken for one with them; mutated ones by verdict;
+    what the browser measured.
+    """
+    ended = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    told = [pair for report in ended if report.when == "call" for pair in report.user_properties]
     terminalreporter.write_line(f"Settlement samples read: {len({value for name, value in told if name == READ})}")
     if mutated := [value for name, value in told if name == MUTATIONS]:
         counts = sum((Counter(verdicts) for _, verdicts in mutated), Counter())
         said = "; ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
         seeds = ", ".join(sorted({seed for seed, _ in mutated}))
         terminalreporter.write_line(f"Mutated settlement files, seeds {seeds}: {said}")
+    if rows := [value for name, value in told if name == MEASURED]:
+        terminalreporter.section(MEASURED)
+        terminalreporter.write_line("\n".join(rows))

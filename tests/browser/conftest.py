@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from psycopg import sql
 
 from opsconsole.demo.shots import add_newcomer
@@ -24,6 +24,7 @@ from opsconsole.demo.tour import BROWSER_FLAGS, Login, signed_in
 from opsconsole.run import HOST, web
 from opsconsole.supervisor import die_with_parent
 from tests.children import environment
+from tests.conftest import MEASURED
 from tests.polling import eventually
 from tests.sandbox.running import Running
 
@@ -37,7 +38,7 @@ from opsconsole.demo.people import BRACKENFOLD
 call_command("load_demo")
 pull_all(Entity.objects.get(name=BRACKENFOLD.name))
 """
-MEASURED = pytest.StashKey[list[str]]()
+expect.set_options(timeout=30_000)  # milliseconds: as long as the browser's other waits; a slow machine is no fault of the page
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,16 +47,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if rows := config.stash.get(MEASURED, None):
-        terminalreporter.section("screens measured")
-        terminalreporter.write_line("\n".join(rows))
-
-
 @pytest.fixture
-def measured(pytestconfig) -> list[str]:
-    """A line for each screen, theme and width; printed when all tests have run."""
-    return pytestconfig.stash.setdefault(MEASURED, [])
+def measured(record_property) -> Callable[[str], None]:
+    """Takes a line for each screen, theme and width; printed when all tests have run."""
+    return lambda line: record_property(MEASURED, line)
 
 
 @pytest.fixture(scope="session")

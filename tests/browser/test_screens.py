@@ -28,7 +28,7 @@ def test_every_screen_fits_and_can_be_read(visits, newcomer, measured):
                 page.set_viewport_size({"width": width, "height": HEIGHT})
                 found = page.evaluate(MEASURE)
                 where = f"{screen.name:<28}{theme:<7}{width:>5}"
-                measured.append(f"{where}  {found['texts']:>5} texts, contrast at least {found['least']:.2f}")
+                measured(f"{where}  {found['texts']:>5} texts, contrast at least {found['least']:.2f}")
                 faults += [f"{where}  {fault}" for fault in dict.fromkeys(found["faults"])]
                 if found["sideways"] > 0:
                     faults.append(f"{where}  scrolls sideways by {found['sideways']} px: {', '.join(found['out'])}")

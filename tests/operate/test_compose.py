@@ -45,7 +45,7 @@ class Service:
             cwd=settings.BASE_DIR,
             env={key: values.get(key, "") if "$" in given or "//" in given else given for key, given in named.items()}
             | {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "tests.operate.production"}
-            | {"OPSCONSOLE_DATA": str(folder), "FILES_ROOT": str(folder / "files"), "PYTHONDONTWRITEBYTECODE": "1"},
+            | {"OPSCONSOLE_DATA": str(folder), "FILES_ROOT": str(folder / "files")},
             stdout=self.log.open("w"),
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent,
