@@ -27,6 +27,7 @@ from apps.work import deeds, proposals
 from apps.work.deeds import Deed
 
 Offered = Action | Deed
+JSON = "application/json"
 NAME = OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH, description="The action's name, as the list says")
 
 
@@ -51,12 +52,7 @@ class DoneOut(serializers.Serializer):
 
 
 class Acting:
-    """For a Resource whose records have actions: `offered` are those that fit one as it stands, `named` finds one by name.
-
-    `kind` is the records' name among apps.work.deeds.KINDS.
-    """
-
-    kind: ClassVar[str]
+    """For a Resource whose records have actions: `offered` are those that fit one as it stands, `named` finds one by name."""
 
     def offered(self, record: Any) -> Sequence[Offered]:
         raise NotImplementedError
@@ -71,7 +67,7 @@ class Acting:
         record = self.get_object()
         return Response(ActionOut([told(each, record, request.user) for each in self.offered(record)], many=True).data)
 
-    @extend_schema(request=Filled, responses=PlanOut, parameters=[NAME])
+    @extend_schema(request={JSON: Filled}, responses=PlanOut, parameters=[NAME])
     @action(detail=True, methods=["post"], url_path=r"actions/(?P<name>[-\w]{1,60})/preview")
     def preview(self, request: Request, pk: str, name: str) -> Response:
         """A dry run: what the action would do with this data, and the digest that does just that. Changes nothing."""
@@ -80,7 +76,7 @@ class Acting:
             plan = _plan(self._found(record, name), record, request.user, said["data"])
         return Response(PlanOut(plan).data)
 
-    @extend_schema(request=Confirmed, responses=DoneOut, parameters=[NAME])
+    @extend_schema(request={JSON: Confirmed}, responses=DoneOut, parameters=[NAME])
     @action(detail=True, methods=["post"], url_path=r"actions/(?P<name>[-\w]{1,60})/perform")
     @once
     def perform(self, request: Request, pk: str, name: str) -> Response:
@@ -91,7 +87,19 @@ class Acting:
             done = _do(self._found(record, name), record, request.user, said["data"], said["digest"])
         return Response(DoneOut(done).data)
 
-    @extend_schema(request=Confirmed, responses=ProposalOut, parameters=[NAME])
+    def _found(self, record: Any, name: str) -> Offered:
+        found = self.named(record, name)
+        if found is None:
+            raise Http404(f"no action {name}")
+        return found
+
+
+class Weighed(Acting):
+    """Of actions that may be above a company's limits. `kind` is the records' name among apps.work.deeds.KINDS."""
+
+    kind: ClassVar[str]
+
+    @extend_schema(request={JSON: Confirmed}, responses=ProposalOut, parameters=[NAME])
     @action(detail=True, methods=["post"], url_path=r"actions/(?P<name>[-\w]{1,60})/propose")
     @once
     def propose(self, request: Request, pk: str, name: str) -> Response:
@@ -102,12 +110,6 @@ class Acting:
         with in_zone(record.entity):
             proposal = proposals.propose(kind=self.kind, record=record, name=name, actor=request.user, **said)
         return Response(ProposalOut(proposal).data)
-
-    def _found(self, record: Any, name: str) -> Offered:
-        found = self.named(record, name)
-        if found is None:
-            raise Http404(f"no action {name}")
-        return found
 
 
 def told(offered: Offered, record: Any, person: User) -> dict[str, Any]:

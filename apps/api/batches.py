@@ -1,4 +1,4 @@
-"""Export batches: which journals left together, and the very bytes that left."""
+"""Export batches: which journals left together, the very bytes that left, and voiding one after a preview."""
 
 from typing import Any
 
@@ -11,12 +11,15 @@ from rest_framework.decorators import action
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from apps.api.acting import Acting
 from apps.api.fields import Named, Told
 from apps.api.resources import Resource
 from apps.core.models import User
 from apps.core.permissions import READ_MONEY
 from apps.ledger.models import ExportBatch
+from apps.settlements.batch_deeds import VOID
 from apps.settlements.exports import download
+from apps.work.deeds import Deed
 
 
 class BatchOut(Told):
@@ -49,7 +52,7 @@ class Csv(JSONRenderer):
         return super().render(data, "application/json", renderer_context)
 
 
-class Batches(Resource):
+class Batches(Acting, Resource):
     says = {"list": "Export batches, the newest first.", "retrieve": "One export batch."}
     serializer_class = BatchOut
     permission = READ_MONEY
@@ -57,6 +60,12 @@ class Batches(Resource):
     def visible(self, user: User) -> QuerySet[ExportBatch]:
         rows = ExportBatch.objects.visible_to(user).defer("content")
         return rows.select_related("entity", "made_by", "voided_by").prefetch_related("journals")
+
+    def offered(self, batch: ExportBatch) -> list[Deed]:
+        return [] if batch.voided_at else [VOID]
+
+    def named(self, batch: ExportBatch, name: str) -> Deed | None:
+        return VOID if name == VOID.name else None
 
     @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
     @action(detail=True, renderer_classes=[JSONRenderer, Csv])

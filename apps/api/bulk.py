@@ -15,7 +15,7 @@ from apps.api.fields import Id, Named, Nothing, Strict, Told
 from apps.api.forms import Data
 from apps.api.idempotency import once
 from apps.api.proposals import ProposalOut
-from apps.api.resources import Page, Resource, pages
+from apps.api.resources import Page, Resource, asks
 from apps.core.errors import Refused
 from apps.core.models import User
 from apps.work.bulk import operations, whole
@@ -124,7 +124,7 @@ class Bulks(Resource):
 
     @extend_schema(responses=MemberOut(many=True))
     @action(detail=True, serializer_class=MemberOut, order=("case_id",))
-    @pages(MemberQuery)
+    @asks(MemberQuery)
     def members(self, request: Request, pk: str) -> Response:
         """The cases that were frozen, each with its verdict, by id. There are none before the dry run has begun."""
         asked = self.ask()

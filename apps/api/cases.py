@@ -10,11 +10,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.api.acting import Acting
+from apps.api.acting import Weighed
 from apps.api.audit import AuditOut
 from apps.api.fields import Id, Money, Named, Nothing, Strict, Text, Told
 from apps.api.idempotency import once
-from apps.api.resources import Page, Query, Resource, pages
+from apps.api.resources import Page, Query, Resource, asks
 from apps.core.errors import Refused
 from apps.core.models import AuditEntry, User
 from apps.core.permissions import Team
@@ -149,7 +149,7 @@ def move(body: type[Strict], name: str = "") -> Any:
     return declare
 
 
-class Cases(Acting, Resource):
+class Cases(Weighed, Resource):
     kind = "case"
     says = {
         "list": "The cases of the queues that you read, by rank: what matters most comes first.",
@@ -176,7 +176,7 @@ class Cases(Acting, Resource):
 
     @extend_schema(responses=AuditOut(many=True))
     @action(detail=True, serializer_class=AuditOut, order=("-pk",))
-    @pages(Page)
+    @asks(Page)
     def timeline(self, request: Request, pk: str) -> Response:
         """What happened to the case, the newest first."""
         self.ask()

@@ -1,4 +1,4 @@
-"""GL mapping: the rules, and every fee signature with the account that it posts to today."""
+"""GL mapping: the rules, changed or undone after a preview, and every fee signature with the account it posts to today."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,14 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from rest_framework import serializers
 
+from apps.api.acting import Weighed
 from apps.api.fields import Named, Told
 from apps.api.resources import Query, Resource
 from apps.core.models import User
 from apps.core.permissions import READ_MONEY
 from apps.settlements.models import FeeRule, FeeSignature, Resolution
+from apps.settlements.rule_deeds import DEEDS
+from apps.work.deeds import Deed
 
 
 class SignatureOut(Told):
@@ -76,7 +79,8 @@ class RuleOut(Told):
         read_only_fields = fields
 
 
-class FeeRules(Resource):
+class FeeRules(Weighed, Resource):
+    kind = "rule"
     says = {"list": "Fee rules that map something on some day.", "retrieve": "One fee rule."}
     serializer_class = RuleOut
     permission = READ_MONEY
@@ -85,3 +89,9 @@ class FeeRules(Resource):
     def visible(self, user: User) -> QuerySet[FeeRule]:
         mine = FeeRule.objects.in_force().filter(entity__in=user.entities_where(READ_MONEY))
         return mine.select_related("entity", "account", "tax_class", "made_by")
+
+    def offered(self, rule: FeeRule) -> list[Deed]:
+        return list(DEEDS.values())
+
+    def named(self, rule: FeeRule, name: str) -> Deed | None:
+        return DEEDS.get(name)

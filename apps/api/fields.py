@@ -1,5 +1,6 @@
 """How records are told: money as text at its currency's decimals, related records by id and name, text that can be stored."""
 
+from datetime import date
 from operator import attrgetter
 from typing import Any
 
@@ -30,6 +31,19 @@ class Month(serializers.DateField):
 
     def __init__(self, **said: Any):
         super().__init__(format="%Y-%m", read_only=True, **said)
+
+
+class AskedMonth(serializers.RegexField):
+    """A month as an address asks for it; its first day."""
+
+    def __init__(self, **said: Any):
+        super().__init__(r"^\d{4}-(0[1-9]|1[0-2])$", **said)
+
+    def run_validation(self, data: Any = serializers.empty) -> date:
+        year, month = map(int, super().run_validation(data).split("-"))
+        if not year:
+            raise serializers.ValidationError("There is no year 0.")
+        return date(year, month, 1)
 
 
 class Told(serializers.ModelSerializer):

@@ -1,7 +1,5 @@
-"""Spreadsheets: bring one, see what each row would do, have the good rows saved, put it away."""
+"""Spreadsheets: bring one, see what each row would do, have the good rows saved, put it away, undo it as one."""
 
-from collections.abc import Mapping
-from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -11,20 +9,19 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.api.acting import do_deed, in_zone
+from apps.api.acting import Weighed
 from apps.api.fields import Id, Named, Nothing, Strict, Told
 from apps.api.idempotency import answered_once, once
 from apps.api.parsing import BoundedJSONParser
-from apps.api.proposals import ProposalOut
-from apps.api.resources import Page, Resource, pages
+from apps.api.resources import Page, Resource, asks
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import IMPORT_SHEETS, check_may
 from apps.imports import operations
-from apps.imports.deeds import deeds_of
+from apps.imports.deeds import APPLY, UNDO, deeds_of
 from apps.imports.importable import SHEETS
 from apps.imports.models import Import, ImportRow, Mode, Outcome
-from apps.work import proposals
+from apps.work.deeds import Deed
 
 
 class ImportOut(Told):
@@ -34,6 +31,7 @@ class ImportOut(Told):
     file = serializers.CharField(source="name", read_only=True, help_text="As its sender called it")
     made_by = Named(read_only=True)
     applied_by = Named(read_only=True, allow_null=True)
+    undone_by = Named(read_only=True, allow_null=True)
     effect = serializers.CharField(
         source="effect.says", default="", read_only=True, help_text="What the good rows do to open work"
     )
@@ -43,6 +41,7 @@ class ImportOut(Told):
         fields = [
             *("id", "entity", "sheet", "mode", "file", "sha256", "size", "state", "words", "added", "changed", "same"),
             *("conflict", "bad", "effect", "digest", "made_by", "made_at", "applied_by", "applied_at"),
+            *("undone_by", "undone_at"),
         ]
         read_only_fields = fields
 
@@ -79,12 +78,8 @@ class UploadIn(Strict):
         return fields
 
 
-class ApplyIn(Strict):
-    digest = serializers.CharField(max_length=64, help_text="The digest of the import as you saw it")
-    keep_conflicts = serializers.BooleanField(default=False, help_text="Hand rows in conflict to a person")
-
-
-class Imports(Resource):
+class Imports(Weighed, Resource):
+    kind = "import"
     says = {
         "list": "Spreadsheets that were brought, the newest first.",
         "retrieve": "One spreadsheet: how far it is, and what its rows would do.",
@@ -94,7 +89,15 @@ class Imports(Resource):
     parser_classes = [BoundedJSONParser, MultiPartParser]
 
     def visible(self, user: User) -> QuerySet[Import]:
-        return operations.visible_to(user).select_related("entity", "made_by", "applied_by")
+        return operations.visible_to(user).select_related("entity", "job", "made_by", "applied_by", "undone_by")
+
+    def offered(self, row: Import) -> list[Deed]:
+        deeds = deeds_of(row)
+        fits = {APPLY.name: operations.can_apply(row), UNDO.name: row.state == Import.State.APPLIED}
+        return [deed for name, deed in deeds.items() if fits[name]]
+
+    def named(self, row: Import, name: str) -> Deed | None:
+        return deeds_of(row).get(name)
 
     @extend_schema(request={"multipart/form-data": UploadIn}, responses={201: ImportOut})
     def create(self, request: Request) -> Response:
@@ -119,34 +122,12 @@ class Imports(Resource):
 
     @extend_schema(responses=ImportRowOut(many=True))
     @action(detail=True, serializer_class=ImportRowOut, order=("number",))
-    @pages(RowQuery)
+    @asks(RowQuery)
     def rows(self, request: Request, pk: str) -> Response:
         """The rows of the file, each with its verdict, in the order of the sheet."""
         asked = self.ask()
         rows = ImportRow.objects.filter(of=self.get_object())
         return self.paged(rows.filter(outcome=asked["outcome"]) if "outcome" in asked else rows)
-
-    @extend_schema(request={"application/json": ApplyIn}, responses=ImportOut)
-    @action(detail=True, methods=["post"])
-    @once
-    def apply(self, request: Request, pk: str) -> Response:
-        """Have the good rows saved in the background, just as they were shown under this digest."""
-        row, said = self.get_object(), self.sent(ApplyIn)
-        with in_zone(row.entity):
-            do_deed(deeds_of(row)["apply"], row, request.user, filled(said), said["digest"])
-        return Response(self.told(self.get_queryset().get(pk=row.pk)))
-
-    @extend_schema(request={"application/json": ApplyIn}, responses=ProposalOut)
-    @action(detail=True, methods=["post"])
-    @once
-    def propose(self, request: Request, pk: str) -> Response:
-        """Ask a second person to have the good rows saved, where they are above the company's limits. Nothing is saved until
-        they approve it."""
-        row, said = self.get_object(), self.sent(ApplyIn)
-        asked = {"kind": "import", "record": row, "name": "apply", "actor": request.user}
-        with in_zone(row.entity):
-            proposal = proposals.propose(**asked, data=filled(said), digest=said["digest"])
-        return Response(ProposalOut(proposal).data)
 
     @extend_schema(request={"application/json": Nothing}, responses=ImportOut)
     @action(detail=True, methods=["post"], url_path="throw-away")
@@ -157,7 +138,3 @@ class Imports(Resource):
         row = operations.throw_away(row=self.get_object(), actor=request.user)
         return Response(self.told(self.get_queryset().get(pk=row.pk)))
 
-
-def filled(said: Mapping[str, Any]) -> dict[str, str]:
-    """As the form of the deed is filled in."""
-    return {"keep_conflicts": "on"} if said["keep_conflicts"] else {}

@@ -1,7 +1,6 @@
 """Journals with their lines; approving and exporting several at once after a preview, taking an approval back."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
@@ -14,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.api.acting import DoneOut, do_deed, in_zone, plan_deed
-from apps.api.fields import Id, Money, Month, Named, Told
+from apps.api.fields import AskedMonth, Id, Money, Month, Named, Told
 from apps.api.forms import Confirmed, Filled
 from apps.api.idempotency import once
 from apps.api.plans import PlanOut
@@ -86,13 +85,7 @@ class JournalDetail(JournalOut):
 
 class JournalQuery(Query):
     state = serializers.ChoiceField(Journal.State.choices, required=False, help_text="Only in this state.")
-    month = serializers.RegexField(r"^\d{4}-(0[1-9]|1[0-2])$", required=False, help_text="Only of this accounting month.")
-
-    def validate_month(self, text: str) -> date:
-        year, month = map(int, text.split("-"))
-        if not year:
-            raise serializers.ValidationError("There is no year 0.")
-        return date(year, month, 1)
+    month = AskedMonth(required=False, help_text="Only of this accounting month.")
 
 
 class TickedIn(Filled):

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 from rest_framework import serializers
 
-from apps.api.acting import Acting
+from apps.api.acting import Weighed
 from apps.api.fields import Named, Told
 from apps.api.resources import Query, Resource
 from apps.catalog.models import Listing, MappingPart, SkuMapping
@@ -65,7 +65,7 @@ class ListingQuery(Query):
     sku = serializers.CharField(required=False, max_length=120, help_text="Only with this SKU.")
 
 
-class Listings(Acting, Resource):
+class Listings(Weighed, Resource):
     kind = "listing"
     says = {
         "list": "Listings by SKU, each with its mappings.",

@@ -1,6 +1,6 @@
 """Pages by key: a cursor says behind which record the next page begins, so that nothing is missed or told twice."""
 
-from datetime import date
+from operator import attrgetter
 from typing import Any
 
 from django.core import signing
@@ -17,15 +17,17 @@ SIZE, MOST = 50, 200
 
 
 class Keyset(BasePagination):
-    """By the view's `order`: names of columns that are never NULL, "-" before those that fall, together unique."""
+    """By the view's `order`: names of columns that are never NULL, "-" before those that fall, together unique.
 
-    def paginate_queryset(self, queryset: QuerySet, request: Request, view: APIView) -> list:
+    Of records that are declared and not stored, a list; their order rises.
+    """
+
+    def paginate_queryset(self, queryset: QuerySet | list, request: Request, view: APIView) -> list:
         self.url, self.order, size = request.build_absolute_uri(), view.order, view.asked["limit"]
         self.salt = f"api cursor of {request.path}"
-        rows = queryset.order_by(*self.order)
-        if cursor := view.asked.get("cursor"):
-            rows = rows.filter(_behind(self.order, self._read(cursor)))
-        found = list(rows[: size + 1])
+        after = self._read(view.asked["cursor"]) if view.asked.get("cursor") else None
+        found = self._declared(queryset, after) if isinstance(queryset, list) else self._stored(queryset, after)
+        found = list(found[: size + 1])
         self.last = found[size - 1] if len(found) > size else None
         return found[:size]
 
@@ -49,9 +51,18 @@ class Keyset(BasePagination):
     def get_schema_operation_parameters(self, view: APIView) -> list:
         return []  # apps.api.resources.Query says them
 
+    def _stored(self, queryset: QuerySet, after: list | None) -> QuerySet:
+        rows = queryset.order_by(*self.order)
+        return rows if after is None else rows.filter(_behind(self.order, after))
+
+    def _declared(self, records: list, after: list | None) -> list:
+        key = attrgetter(*self.order, self.order[0])  # a tuple, also of one name
+        rows = sorted(records, key=key)
+        return rows if after is None else [row for row in rows if key(row) > (*after, after[0])]
+
     def _cursor(self, row: Any) -> str:
         values = [getattr(row, name.lstrip("-")) for name in self.order]
-        return signing.dumps([each.isoformat() if isinstance(each, date) else each for each in values], salt=self.salt)
+        return signing.dumps([each if isinstance(each, int | float) else str(each) for each in values], salt=self.salt)
 
     def _read(self, cursor: str) -> list:
         try:

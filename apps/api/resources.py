@@ -31,11 +31,11 @@ class Query(Page):
     entity = Id(required=False, help_text="Only of this company. Without it: of all of yours.")
 
 
-def pages(query: type[Page]) -> Callable:
-    """The handler answers with a page of something else than the records themselves, as this query asks."""
+def asks(query: type[Strict]) -> Callable:
+    """The handler answers what this query asks, and not a page of the records themselves."""
 
     def declare(handler: Callable) -> Callable:
-        handler.paged = query
+        handler.asks = query
         return handler
 
     return declare
@@ -45,7 +45,7 @@ class Resource(GenericViewSet):
     """A kind of record. Subclasses give `visible`, `narrow` where their list can be narrowed, and what else can be done.
 
     `permission`: who gets in at all; None is everybody with a role. `detail_class` tells one record, where that is more than
-    the list tells. `entity_path` leads from the record to its company.
+    the list tells. `entity_path` leads from the record to its company, `id_type` is what an id in an address is.
     """
 
     permission: ClassVar[Permission | None] = None
@@ -54,6 +54,7 @@ class Resource(GenericViewSet):
     entity_path: ClassVar[str] = "entity_id"
     order: ClassVar[tuple[str, ...]] = ("-pk",)
     lookup_value_regex = r"\d{1,18}"
+    id_type: ClassVar[type] = int
 
     def visible(self, user: User) -> QuerySet:
         """The records that this person reads, with all that telling them needs."""
@@ -77,7 +78,7 @@ class Resource(GenericViewSet):
 
     def ask(self) -> dict[str, Any]:
         """What the address asks for, checked; kept for the page."""
-        query = getattr(getattr(self, self.action), "paged", self.query_class)(data=self.request.query_params.dict())
+        query = getattr(getattr(self, self.action), "asks", self.query_class)(data=self.request.query_params.dict())
         query.is_valid(raise_exception=True)
         self.asked = query.validated_data
         return self.asked

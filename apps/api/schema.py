@@ -63,9 +63,12 @@ class Described(AutoSchema):
         return [self.path.removeprefix("/api/v1/").split("/")[0]]
 
     def get_override_parameters(self) -> list:
-        found = [OpenApiParameter("id", int, OpenApiParameter.PATH, description="Its id")] if "{id}" in self.path else []
-        if self._action == "list" or getattr(self._handler, "paged", False):
-            found.append(getattr(self._handler, "paged", self.view.query_class))
+        found = []
+        if "{" in self.path:
+            name = "id" if self.view.lookup_field == "pk" else self.view.lookup_field
+            found.append(OpenApiParameter(name, self.view.id_type, OpenApiParameter.PATH, description="Its id"))
+        if query := getattr(self._handler, "asks", self._action == "list" and self.view.query_class):
+            found.append(query)
         if self._takes_key:
             words = "Made up once for this write, such as a UUID. Sent again with it, it is answered again and done once."
             found.append(

@@ -104,6 +104,7 @@ class Settlements(Resource):
     order = ("-end_at", "-pk")
     lookup_field = "settlement_id"
     lookup_value_regex = r"[\w.-]{1,40}"
+    id_type = str
 
     def visible(self, user: User) -> QuerySet[Settlement]:
         versions = SettlementVersion.objects.select_related("file", "settlement")

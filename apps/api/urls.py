@@ -7,15 +7,22 @@ from apps.api import (
     batches,
     bulk,
     cases,
+    chains,
     entities,
     fees,
     imports,
     intake,
+    jobs,
     journals,
     listings,
     orders,
+    routines,
+    runbooks,
     runs,
+    saved_views,
     settlements,
+    stock,
+    trends,
 )
 from apps.api.documents import Document
 from apps.api.resources import NothingHere
@@ -26,16 +33,22 @@ for prefix, resource in {
     "cases": cases.Cases,
     "bulk": bulk.Bulks,
     "approvals": approvals.Approvals,
+    "saved-views": saved_views.SavedViews,
+    "runbooks": runbooks.Runbooks,
+    "routines": routines.Routines,
     "settlements": settlements.Settlements,
+    "chains": chains.Chains,
     "journals": journals.Journals,
     "batches": batches.Batches,
     "orders": orders.Orders,
     "listings": listings.Listings,
+    "stock": stock.Stock,
     "fee-signatures": fees.FeeSignatures,
     "fee-rules": fees.FeeRules,
     "imports": imports.Imports,
     "sources": runs.Sources,
     "runs": runs.Runs,
+    "jobs": jobs.Jobs,
     "audit": audit.Audit,
 }.items():
     router.register(prefix, resource, basename=f"api-{prefix}")
@@ -43,6 +56,7 @@ for prefix, resource in {
 urlpatterns = [
     *router.urls,
     path("intake/", intake.Intake.as_view(), name="api-intake"),
+    path("trends/", trends.Trends.as_view(), name="api-trends"),
     path("schema/", Document.as_view(), name="api-schema"),
     re_path("", NothingHere.as_view(), name="api-nothing"),
 ]

@@ -11,10 +11,9 @@ from django.urls import reverse
 from apps.console.deeds import attempt, may_not, named, offer
 from apps.console.screens import door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import AuditEntry
-from apps.core.permissions import KEEP_CHAINS, READ_MONEY
-from apps.settlements import chain_forms as changes
+from apps.core.permissions import READ_MONEY
 from apps.settlements import chains as reserve
-from apps.settlements.chain_forms import Change
+from apps.settlements.chain_deeds import CONFIRM, DEEDS, MOVE, OPENING
 from apps.settlements.chain_rules import Link
 from apps.settlements.chain_words import link_words
 from apps.settlements.chains import RollForward
@@ -23,24 +22,6 @@ from apps.work.deeds import Deed
 
 MARKS = {Link.HOLDS: "ok", Link.BROKEN: "bad", Link.GAP: "transient", Link.OPENING: "wait"}
 ENTRIES_SHOWN = 20
-
-
-def _deed(change: Change) -> Deed:
-    return Deed(
-        name=change.name,
-        label=change.label,
-        permission=KEEP_CHAINS,
-        form=change.form,
-        preview=change.preview,
-        run=change.run,
-        clears=reserve.TYPES,
-    )
-
-
-CONFIRM, OPENING, MOVE, END = (
-    _deed(change) for change in (changes.CONFIRM, changes.OPENING, changes.MOVE, changes.END)
-)
-DEEDS = {deed.name: deed for deed in (CONFIRM, OPENING, MOVE, END)}
 
 
 @door(READ_MONEY)

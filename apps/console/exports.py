@@ -1,7 +1,6 @@
 """Export batches: what left when, its file, who took it, and voiding it."""
 
 from io import BytesIO
-from typing import Any
 
 from django.db.models import Count, Sum
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -10,34 +9,11 @@ from django.shortcuts import get_object_or_404, redirect
 from apps.console.deeds import Attempted, attempt, may_not, offer
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.console.timeline import history
-from apps.core.models import AuditEntry, User
+from apps.core.models import AuditEntry
 from apps.core.permissions import EXPORT_JOURNALS, READ_MONEY
-from apps.exceptions.forms import ReasonForm
-from apps.exceptions.types import Plan
 from apps.ledger.models import BatchJournal, ExportBatch, JournalLine
-from apps.settlements import voiding
+from apps.settlements.batch_deeds import VOID
 from apps.settlements.exports import download
-from apps.work.deeds import Deed
-
-
-def _preview_void(batch: ExportBatch, actor: User, cleaned: dict[str, Any]) -> Plan:
-    return voiding.preview_void(batch=batch, actor=actor)
-
-
-def _void(batch: ExportBatch, actor: User, cleaned: dict[str, Any]) -> str:
-    voiding.void_batch(batch=batch, reason=cleaned["reason"], actor=actor)
-    return f"Batch {batch.number} is void. Its journals were given back."
-
-
-VOID = Deed(
-    name="void",
-    label="Void this batch",
-    permission=EXPORT_JOURNALS,
-    form=ReasonForm,
-    preview=_preview_void,
-    run=_void,
-    template="parts/void_plan.html",
-)
 
 
 @door(READ_MONEY)

@@ -8,21 +8,22 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.console.alerts import faulty_channels
-from apps.console.jobs import TROUBLED, jobs_visible_to
+from apps.console.jobs import TROUBLED
 from apps.core.models import User
 from apps.core.permissions import (
     IMPORT_SHEETS,
     KEEP_PEOPLE,
     READ_ALERTS,
+    READ_JOBS,
     READ_MONEY,
     READ_ORDERS,
     READ_RUNS,
     READ_STOCK,
-    RUN_JOBS,
     Role,
     Team,
 )
 from apps.exceptions.models import State, Tally
+from apps.integrations.models import Job
 from apps.integrations.runs import KIND as SYNC
 from apps.work.models import Proposal
 
@@ -80,8 +81,8 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
     if user.may_anywhere(READ_ALERTS):
         silent = companies.within(faulty_channels(user)).count()
         system.insert(0, Place("Alerts", reverse("alerts"), silent or None, alert=True))
-    if user.may_anywhere(RUN_JOBS) or user.may_anywhere(READ_MONEY):
-        waiting = jobs_visible_to(user).exclude(kind=SYNC).filter(state__in=TROUBLED).count()
+    if user.may_anywhere(READ_JOBS):
+        waiting = Job.objects.visible_to(user).exclude(kind=SYNC).filter(state__in=TROUBLED).count()
         system.insert(0, Place("Jobs", reverse("jobs"), waiting or None, alert=True))
     if user.may_anywhere(IMPORT_SHEETS):
         system.insert(0, Place("Imports", reverse("imports")))

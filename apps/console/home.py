@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from apps.console.alerts import faulty_channels
-from apps.console.jobs import TROUBLED, jobs_visible_to
+from apps.console.jobs import TROUBLED
 from apps.console.pictures import sparks
 from apps.console.queue import totals
 from apps.console.screens import Companies, door, render_screen
@@ -22,6 +22,7 @@ from apps.exceptions.models import State, Tally
 from apps.exceptions.reference import score_words
 from apps.exceptions.types import REGISTRY
 from apps.integrations import jobs
+from apps.integrations.models import Job
 from apps.ledger.models import Journal
 from apps.settlements.models import Settlement, SettlementJournal, SettlementVersion
 from apps.work.flow import flows
@@ -147,5 +148,5 @@ def _payouts(versions: Any) -> dict:
 
 
 def _troubled(user: User, companies: Companies) -> list[tuple[Any, str]]:
-    found = companies.within(jobs_visible_to(user)).filter(state__in=TROUBLED).select_related("file").order_by("-pk")
+    found = companies.within(Job.objects.visible_to(user)).filter(state__in=TROUBLED).select_related("file").order_by("-pk")
     return [(job, jobs.title(job)) for job in found[:JOBS_SHOWN]]

@@ -1,13 +1,12 @@
 """Background work: what runs, what failed, and for one job its progress, what it found, and running it again."""
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
 from apps.core.models import User
-from apps.core.permissions import READ_MONEY, RUN_JOBS
+from apps.core.permissions import READ_JOBS, READ_MONEY, RUN_JOBS
 from apps.integrations import jobs, operations
 from apps.integrations.models import Job, JobState
 from apps.integrations.runs import KIND as SYNC
@@ -25,19 +24,12 @@ VIEWS = {
 }
 
 
-def jobs_visible_to(user: User) -> QuerySet[Job]:
-    """Jobs of the companies whose money or background work the person reads; work of no company for who runs jobs."""
-    mine = Q(entity_id__in={*user.entities_where(READ_MONEY), *user.entities_where(RUN_JOBS)})
-    if user.may_anywhere(RUN_JOBS):
-        mine |= Q(entity=None)
-    return Job.objects.filter(mine)
-
-
-@door(RUN_JOBS, READ_MONEY)
+@door(READ_JOBS)
 def job_list(request: HttpRequest) -> HttpResponse:
     view = request.GET.get("view", "all")
     view = view if view in VIEWS else "all"
-    mine = jobs_visible_to(request.user).exclude(kind=SYNC).exclude(kind=SEND, state=JobState.DONE)  # on screens of their own
+    visible = Job.objects.visible_to(request.user)
+    mine = visible.exclude(kind=SYNC).exclude(kind=SEND, state=JobState.DONE)  # on screens of their own
     rows = request.companies.within(mine).filter(state__in=VIEWS[view][1])
     after = request.GET.get("after", "")
     if after.isdecimal():
@@ -54,10 +46,10 @@ def job_list(request: HttpRequest) -> HttpResponse:
     return render_screen(request, "jobs.html", context)
 
 
-@door(RUN_JOBS, READ_MONEY)
+@door(READ_JOBS)
 def job(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks again every second until the job has ended."""
-    visible = jobs_visible_to(request.user).select_related("entity", "file__connection", "asked_by")
+    visible = Job.objects.visible_to(request.user).select_related("entity", "file__connection", "asked_by")
     found = get_object_or_404(visible, pk=pk)
     if found.entity:
         show_in_zone(found.entity)
@@ -77,7 +69,7 @@ def job_move(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Run again, or stop. What cannot be done any more is refused in words."""
     if name not in MOVES:
         raise Http404(f"no move {name}")
-    found = get_object_or_404(jobs_visible_to(request.user), pk=pk)
+    found = get_object_or_404(Job.objects.visible_to(request.user), pk=pk)
     _, operate, _, said = MOVES[name]
     operate(job=found, actor=request.user)
     messages.success(request, said)

@@ -18,8 +18,9 @@ from apps.exceptions.models import Case
 from apps.integrations.marketplaces import name_of
 from apps.integrations.models import Source
 from apps.inventory.drift import Comparison, comparisons, differing
+from apps.inventory.freshness import stale_snapshots
 from apps.inventory.models import FEED, Buffer, Level, Snapshot
-from apps.inventory.rules import WARN_AGE, Margin, Promise, inbound, promise, stale_after
+from apps.inventory.rules import WARN_AGE, Margin, Promise, inbound, promise
 
 STALE = "stock.snapshot-stale"
 VIEWS = {"all": "All", "drift": "Differs from the ERP", "low": "Nothing left to sell", "stale": "Counted too long ago"}
@@ -78,15 +79,6 @@ def stock(request: HttpRequest) -> HttpResponse:
         "several": request.companies.several,
     }
     return render_screen(request, "stock.html", context)
-
-
-def stale_snapshots(entities: Iterable[Entity]) -> dict[int, Snapshot]:
-    """Those that count and are too old for their schedule, by id."""
-    sources = Source.objects.filter(feed=FEED, connection__entity__in=entities)
-    every = dict(sources.values_list("connection", "every"))
-    now = timezone.now()
-    counting = Snapshot.objects.current().filter(connection__in=every).select_related("connection")
-    return {each.pk: each for each in counting if now - each.began_at > stale_after(every[each.connection_id])}
 
 
 def trust_in(snapshot: Snapshot, old: dict[int, Snapshot]) -> str:

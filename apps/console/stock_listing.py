@@ -11,17 +11,17 @@ from django.utils import timezone
 from apps.catalog.models import Listing
 from apps.console.deeds import Attempted, attempt, may_not, named, offer
 from apps.console.screens import PAGE, door, render_screen, show_in_zone
-from apps.console.stock import items_of, stale_snapshots, trust_in
-from apps.console.stock_buffer import REMOVE, SET, level_of
+from apps.console.stock import items_of, trust_in
 from apps.console.words import listed
 from apps.core.models import AuditEntry
 from apps.core.permissions import READ_STOCK
 from apps.exceptions.models import Case
 from apps.integrations.marketplaces import name_of
+from apps.inventory.buffer_deeds import SET, deeds_of, level_of
 from apps.inventory.drift import Comparison, comparisons
 from apps.inventory.exception_types import identities, partition
+from apps.inventory.freshness import stale_snapshots
 from apps.inventory.models import Buffer, Level
-from apps.inventory.operations import buffer_in_force
 from apps.inventory.rules import (
     IDENTITIES,
     Drift,
@@ -34,7 +34,6 @@ from apps.inventory.rules import (
     promise,
 )
 from apps.inventory.words import FIGURES, Figure
-from apps.work.deeds import Deed
 
 BAR = 1000  # the width of the bar of units, in the units of its SVG
 OTHERS_SHOWN = 12
@@ -86,7 +85,7 @@ class WhatIf(forms.Form):
 def stock_listing(request: HttpRequest, pk: int) -> HttpResponse:
     """?do=remove chooses the other deed, ?least= and ?percent= ask what if."""
     listing = _seen_by(request, pk)
-    deeds = _deeds(listing)
+    deeds = deeds_of(listing)
     deed = deeds.get(request.GET.get("do", ""), SET)
     return _show(request, listing, None if may_not(deed, listing, request.user) else offer(deed, listing, request.user))
 
@@ -95,16 +94,11 @@ def stock_listing(request: HttpRequest, pk: int) -> HttpResponse:
 def stock_listing_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Preview the deed, or do it if it still matches the preview."""
     listing = _seen_by(request, pk)
-    deeds = _deeds(listing)
+    deeds = deeds_of(listing)
     attempted = attempt(named(deeds, name), listing, request)
     if attempted.done:
         return redirect("stock_listing", pk=pk)
     return _show(request, listing, attempted)
-
-
-def _deeds(listing: Listing) -> dict[str, Deed]:
-    own = buffer_in_force(listing.entity, listing)
-    return {deed.name: deed for deed in ((SET, REMOVE) if own else (SET,))}
 
 
 def _seen_by(request: HttpRequest, pk: int) -> Listing:
@@ -151,7 +145,7 @@ def _show(request: HttpRequest, listing: Listing, attempted: Attempted | None) -
                               type__in=[identities.CODE, partition.CODE]),
         "history": AuditEntry.objects.about(f"listing:{listing.pk}").filter(verb__startswith="buffer.")[:PAGE],
         "attempted": attempted,
-        "others": [(deed.name, deed.label) for deed in _deeds(listing).values() if attempted and deed != attempted.deed],
+        "others": [(deed.name, deed.label) for deed in deeds_of(listing).values() if attempted and deed != attempted.deed],
         "may_not": may_not(SET, listing, request.user),
     }  # fmt: skip
     status = attempted.status if attempted else 200

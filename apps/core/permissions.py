@@ -58,6 +58,7 @@ CONFIRM_UNLOCK = _permission("periods.unlock", "unlock months that somebody else
 SET_SECOND_PERSON = _permission("company.second-person", "say which changes take a second person", Role.ADMIN)
 SET_ONE_PERSON = _permission("company.one-person", "allow one person to map and approve", Role.ADMIN)
 KEEP_PEOPLE = _permission("people.keep", "invite people or change their roles", Role.ADMIN)
+READ_JOBS = _permission("jobs.read", "read background work", Role.FINANCE, Role.OPS, Role.ADMIN, Role.VIEWER)
 RUN_JOBS = _permission("jobs.run", "run or stop background work", Role.OPS, Role.ADMIN)
 KEEP_CONNECTIONS = _permission("connections.keep", "connect systems or change their schedules", Role.ADMIN)
 READ_RUNS = _permission("runs.read", "read connections and sync runs", Role.OPS, Role.ADMIN, Role.VIEWER)

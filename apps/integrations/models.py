@@ -7,7 +7,7 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from apps.core.models import Entity, User
-from apps.core.permissions import Permission
+from apps.core.permissions import READ_JOBS, RUN_JOBS, Permission
 
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
@@ -75,6 +75,15 @@ class JobState(models.TextChoices):
     STOPPED = "stopped", "Stopped"
 
 
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, user: User) -> "JobQuerySet":
+        """Of the companies whose background work the person reads; work of no company for who runs jobs."""
+        mine = Q(entity_id__in=user.entities_where(READ_JOBS))
+        if user.may_anywhere(RUN_JOBS):
+            mine |= Q(entity=None)
+        return self.filter(mine)
+
+
 class Job(models.Model):
     """A piece of background work. Celery carries its id; the row is the truth.
 
@@ -99,6 +108,8 @@ class Job(models.Model):
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True)
     ended_at = models.DateTimeField(null=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         constraints = [

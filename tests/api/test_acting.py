@@ -153,9 +153,12 @@ def test_a_sheet_is_brought_checked_and_saved(ours: Company):
     assert (checked["state"], checked["added"], checked["bad"]) == ("ready", 1, 1)
     (bad,) = well(program.get(f"imports/{row.pk}/rows/", outcome="bad"))["results"]
     assert bad["number"] == 3 and bad["faults"]
-    assert program.post(f"imports/{row.pk}/apply/", {"digest": "another"}).status_code == 409
-    begun = well(program.post(f"imports/{row.pk}/apply/", {"digest": checked["digest"]}))
-    assert begun["state"] == "applying"
+    path = f"imports/{row.pk}/actions/apply"
+    assert program.post(f"{path}/perform/", {"digest": "another"}).status_code == 409
+    plan = well(program.post(f"{path}/preview/"))
+    assert (plan["effect"], plan["digest"]) == ("Save 1 row", checked["digest"])
+    well(program.post(f"{path}/perform/", {"digest": plan["digest"]}))
+    assert well(program.get(f"imports/{row.pk}/"))["state"] == "applying"
     row.refresh_from_db()
     run_here(row.job)
     assert Item.objects.filter(entity=ours.entity, code="BF-9").exists()

@@ -79,9 +79,9 @@ def test_what_one_person_may_do_is_not_asked_for(finance: Program, ours: Company
 def test_a_sheet_above_the_limits_takes_a_second_person_too(second: Program, ours: Company):
     program, row = Program(ours.people[Role.ADMIN]), ours.imported
     Import.objects.filter(pk=row.pk).update(effect={"weight": {"lines": 3, "money": {"GBP": "10.00"}}})
-    refused = program.post(f"imports/{row.pk}/apply/", {"digest": row.digest})
+    refused = program.post(f"imports/{row.pk}/actions/apply/perform/", {"digest": row.digest})
     assert refused.status_code == 422 and refused.json()["code"] == "needs-second-person"
     assert Import.objects.get(pk=row.pk).state == "ready"
-    asked = well(program.post(f"imports/{row.pk}/propose/", {"digest": row.digest}))
+    asked = well(program.post(f"imports/{row.pk}/actions/apply/propose/", {"digest": row.digest}))
     assert (asked["kind"], asked["record"], asked["state"]) == ("import", row.pk, "waiting")
     assert Proposal.objects.count() == 1

@@ -15,14 +15,17 @@ from apps.imports.models import Import, ImportRow
 from apps.integrations.models import Connection, Job, Source, SyncRun
 from apps.settlements.models import FeeRule
 from apps.work.bulk.models import Bulk, BulkMember, queue_key
-from apps.work.models import Proposal
+from apps.work.models import Proposal, SavedView
 from tests.api.conftest import Program
 from tests.console.queries.rows import (
     a_batch,
     a_bulk,
     a_case,
+    a_chain,
     a_held_case,
     a_held_order,
+    a_job,
+    a_level,
     a_mapped_listing,
     a_settlement,
     a_signature,
@@ -104,6 +107,11 @@ def a_bulk_7_member(place: Connection) -> None:
     BulkMember.objects.create(bulk_id=7, case=a_case(place), verdict="eligible")
 
 
+def a_view(place: Connection) -> None:
+    owner = Membership.objects.filter(entity=place.entity).order_by("pk").first().user
+    SavedView.objects.create(owner=owner, entity=place.entity, team="ops", name=f"View {SavedView.objects.count()}")
+
+
 LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "entities": ("entities/", a_company),
     "cases": ("cases/", a_held_case),
@@ -124,6 +132,11 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "bulk actions": ("bulk/", a_bulk),
     "their members": ("bulk/7/members/", a_bulk_7_member),
     "approvals": ("approvals/", a_proposal),
+    "chains": ("chains/", a_chain),
+    "stock": ("stock/", a_level),
+    "stock, low": ("stock/?low=true", a_level),
+    "jobs": ("jobs/", a_job),
+    "saved views": ("saved-views/", a_view),
 }
 
 

@@ -8,7 +8,7 @@ from apps.api.urls import urlpatterns
 from apps.core.models import AuditEntry, Membership
 from apps.core.permissions import Role
 from apps.ledger.models import Journal
-from apps.settlements.models import FeeRule, FeeSignature
+from apps.settlements.models import FeeRule, FeeSignature, ReserveChain
 from apps.work.bulk.models import Bulk
 from apps.work.bulk.operations import freeze
 from tests.api.conftest import PREFIX, Program
@@ -36,8 +36,13 @@ READ = {
     "audit": EVERYBODY,
     "bulk": EVERYBODY,
     "approvals": EVERYBODY,
+    "chains": MONEY,
+    "stock": EVERYBODY,
+    "jobs": MONEY | FEEDS,
+    "routines": EVERYBODY,
+    "saved-views": EVERYBODY,
 }
-ONE = READ | {"cases": MONEY, "bulk": MONEY, "approvals": MONEY, "imports": {ECOMMERCE, ADMIN}}
+ONE = READ | {"cases": MONEY, "bulk": MONEY, "approvals": MONEY, "imports": {ECOMMERCE, ADMIN}, "saved-views": MONEY}
 BELOW = {
     "cases-actions": ("cases", "actions/"),
     "cases-timeline": ("cases", "timeline/"),
@@ -45,6 +50,13 @@ BELOW = {
     "imports-rows": ("imports", "rows/"),
     "batches-file": ("batches", "file/"),
     "bulk-members": ("bulk", "members/"),
+    "fee-rules-actions": ("fee-rules", "actions/"),
+    "batches-actions": ("batches", "actions/"),
+    "imports-actions": ("imports", "actions/"),
+    "chains-actions": ("chains", "actions/"),
+    "stock-actions": ("stock", "actions/"),
+    "routines-actions": ("routines", "actions/"),
+    "entities-calendar": ("entities", "calendar/?month=2026-12"),
 }
 WRITTEN = {  # name -> kind, what follows the record, a body that is well-formed
     "cases-claim": ("cases", "claim/", {}),
@@ -59,7 +71,22 @@ WRITTEN = {  # name -> kind, what follows the record, a body that is well-formed
     "cases-propose": ("cases", "actions/map-fee/propose/", {"digest": "0"}),
     "cases-hand-over": ("cases", "hand-over/", {"team": "ops", "reason": "theirs"}),
     "listings-propose": ("listings", "actions/map/propose/", {"digest": "0"}),
-    "imports-propose": ("imports", "propose/", {"digest": "0"}),
+    "imports-preview": ("imports", "actions/apply/preview/", {}),
+    "imports-perform": ("imports", "actions/apply/perform/", {"digest": "0"}),
+    "imports-propose": ("imports", "actions/undo/propose/", {"digest": "0"}),
+    "fee-rules-preview": ("fee-rules", "actions/undo/preview/", {}),
+    "fee-rules-perform": ("fee-rules", "actions/undo/perform/", {"digest": "0"}),
+    "fee-rules-propose": ("fee-rules", "actions/change/propose/", {"digest": "0"}),
+    "batches-preview": ("batches", "actions/void/preview/", {}),
+    "batches-perform": ("batches", "actions/void/perform/", {"digest": "0"}),
+    "chains-preview": ("chains", "actions/confirm/preview/", {}),
+    "chains-perform": ("chains", "actions/end-chain/perform/", {"digest": "0"}),
+    "stock-preview": ("stock", "actions/set/preview/", {}),
+    "stock-perform": ("stock", "actions/set/perform/", {"digest": "0"}),
+    "routines-preview": ("routines", "actions/sign/preview/", {}),
+    "routines-perform": ("routines", "actions/sign/perform/", {"digest": "0"}),
+    "jobs-run-again": ("jobs", "run-again/", {}),
+    "jobs-stop": ("jobs", "stop/", {}),
     "bulk-confirm": ("bulk", "confirm/", {"digest": "0"}),
     "bulk-go-on": ("bulk", "go-on/", {}),
     "bulk-propose": ("bulk", "propose/", {"digest": "0"}),
@@ -73,10 +100,10 @@ WRITTEN = {  # name -> kind, what follows the record, a body that is well-formed
     "listings-perform": ("listings", "actions/map/perform/", {"digest": "0"}),
     "journals-withdraw": ("journals", "withdraw/", {"digest": "0", "data": {"reason": "odd"}}),
     "journals-preview-withdraw": ("journals", "withdraw/preview/", {}),
-    "imports-apply": ("imports", "apply/", {"digest": "0"}),
     "imports-throw-away": ("imports", "throw-away/", {}),
     "sources-fetch": ("sources", "fetch/", {}),
 }
+ALONE = {"trends", "runbooks-list", "runbooks-detail", "runbooks-write", "intake", "schema", "nothing"}  # no company's, or of all
 OF_JOURNALS = {  # name -> path, more than the journals; several are written to at once
     "journals-preview-approve": ("journals/approve/preview/", {}),
     "journals-approve": ("journals/approve/", {"digest": "0"}),
@@ -89,6 +116,13 @@ ALLOWED = {
     "journals": {FINANCE},
     "imports": {ECOMMERCE, ADMIN},
     "sources": {OPS, ADMIN},
+    "fee-rules": {FINANCE},
+    "batches": {FINANCE},
+    "chains": {FINANCE},
+    "stock": {ECOMMERCE},
+    "routines": {OPS},
+    "jobs": {OPS, ADMIN},
+    "runbooks": {FINANCE},
     "bulk": {FINANCE},  # who made it
     "approvals": {FINANCE},  # who asked, and so alone withdraws
     "approvals-approve": set(),
@@ -113,6 +147,11 @@ def key_of(kind: str, company: Company) -> int | str:
         "audit": lambda: AuditEntry.objects.filter(entity=company.entity).first().pk,
         "bulk": lambda: bulk_of(company).pk,
         "approvals": lambda: company.proposal.pk,
+        "chains": lambda: ReserveChain.objects.get(connection=company.connection).pk,
+        "stock": lambda: company.stocked.pk,
+        "jobs": lambda: company.run.job_id,
+        "routines": lambda: f"{company.entity.pk}-rejected-orders",
+        "saved-views": lambda: company.saved_view.pk,
     }[kind]()
 
 
@@ -126,7 +165,7 @@ def bulk_of(company: Company) -> Bulk:
 
 def test_every_address_has_a_row_here():
     lists = {f"{kind}-list" for kind in READ} | {f"{kind}-detail" for kind in READ}
-    here = {"intake"} | lists | BELOW.keys() | WRITTEN.keys() | OF_JOURNALS.keys() | {"schema", "nothing"}
+    here = lists | BELOW.keys() | WRITTEN.keys() | OF_JOURNALS.keys() | ALONE
     assert {pattern.name.removeprefix("api-") for pattern in urlpatterns} == here
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from django import forms
 
 from apps.catalog.models import Listing
-from apps.console.words import counted
 from apps.core.errors import Refused
 from apps.core.models import User
 from apps.core.permissions import KEEP_STOCK
+from apps.core.words import counted
 from apps.exceptions.forms import ReasonForm, refusal_beside_its_field
 from apps.exceptions.types import Plan, digest
 from apps.inventory.exception_types import partition
@@ -145,3 +145,9 @@ REMOVE = Deed(
     run=_run_remove,
     clears=(partition.CODE,),
 )
+
+
+def deeds_of(listing: Listing) -> dict[str, Deed]:
+    """What may be done: only a buffer of its own can be removed."""
+    own = buffer_in_force(listing.entity, listing)
+    return {deed.name: deed for deed in ((SET, REMOVE) if own else (SET,))}
