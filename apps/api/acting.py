@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -28,7 +27,12 @@ from apps.work.deeds import Deed
 
 Offered = Action | Deed
 JSON = "application/json"
-NAME = OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH, description="The action's name, as the list says")
+NAME = OpenApiParameter(
+    "name",
+    {"type": "string", "example": "map-fee"},
+    OpenApiParameter.PATH,
+    description="The action's name, as the list says",
+)
 
 
 class ActionOut(serializers.Serializer):

@@ -22,7 +22,7 @@ class ChainOut(Told):
 
     entity = Named(read_only=True)
     connection = Named(read_only=True)
-    opening = Money(help_text="The reserve before its first settlement; null until a person has said it")
+    opening = Money(allow_null=True, help_text="The reserve before its first settlement; null until a person has said it")
     confirmed_by = Named(read_only=True, allow_null=True, help_text="Null while it is a proposal of the system")
     ended_by = Named(read_only=True, allow_null=True, help_text="Who said that no settlement follows")
 

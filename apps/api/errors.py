@@ -3,12 +3,13 @@
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from apps.api.parsing import TooLarge
 from apps.api.plans import PlanOut
 from apps.core.errors import NotAllowed, Refused
 from apps.exceptions.operations import InvalidForm, PlanChanged
@@ -46,7 +47,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         error = exceptions.NotFound(NOTHING_HERE)
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
-    elif isinstance(error, SuspiciousOperation):  # more fields or bytes than Django reads
+    elif isinstance(error, RequestDataTooBig):
+        error = TooLarge()
+    elif isinstance(error, SuspiciousOperation):  # more fields than Django reads
         error = exceptions.ParseError()
     if not isinstance(error, exceptions.APIException):
         return None

@@ -33,6 +33,7 @@ EXAMPLES: dict[str, Any] = {
     **dict.fromkeys(("changed_at", "approved_at", "applied_at", "proven_at", "newest_at", "released_at", "first_seen"), NOON),
     **dict.fromkeys(("due_at", "ship_by", "claimed_until", "end_at", "deposit_at", "first_seen_at", "created_at"), EVENING),
     "start_at": "2026-10-30T00:00:00Z",
+    "hour": "09:00",
     # companies
     "country": "GB",
     "zone": "Europe/London",
@@ -115,7 +116,7 @@ def fits(name: str, field: dict[str, Any]) -> bool:
     kinds = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
     kind = kinds.get(field.get("type", "object"), object)
     example = EXAMPLES.get(name)
-    if name not in EXAMPLES or not isinstance(example, kind):
+    if name not in EXAMPLES or "example" in field or not isinstance(example, kind):
         return False
     if field.get("format") in ("date", "date-time"):
         return ("T" in example) == (field["format"] == "date-time")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
@@ -45,12 +46,18 @@ class EntryOut(serializers.Serializer):
     held_by = serializers.CharField(allow_blank=True, help_text="Who is on it")
 
 
+@extend_schema_field({"type": "string", "pattern": r"^\d{2}:\d{2}$"})
+class Hour(serializers.TimeField):
+    def __init__(self, **said: Any):
+        super().__init__(format="%H:%M", **said)
+
+
 class SlotOut(serializers.Serializer):
     """One signature that a day asks for."""
 
     day = serializers.DateField()
     number = serializers.IntegerField(help_text="1, or on a peak day also 2")
-    at = serializers.TimeField(format="%H:%M", help_text="In the company's zone")
+    hour = Hour(source="at", help_text="When it begins, in the company's zone")
     missed = serializers.BooleanField()
     due = serializers.BooleanField(help_text="Whether it can be signed now")
     signed_by = Named(source="signed.signed_by", default=None, allow_null=True)

@@ -27,7 +27,7 @@ class SavedViews(Resource):
     says = {"list": "The views that you keep, and those of the teams whose queues you read.", "retrieve": "One saved view."}
     serializer_class = SavedViewOut
     order = ("team", "name", "pk")
-    lookup_value_regex = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    lookup_value_regex = r"[0-9a-f-]{36}"
     id_type = str
 
     def visible(self, user: User) -> QuerySet[SavedView]:

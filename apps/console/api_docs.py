@@ -1,10 +1,12 @@
 """How programs use the API: where to begin, and each kind of record with its operations, from the OpenAPI document itself."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 
@@ -44,8 +46,12 @@ class Operation:
 @door()
 def docs(request: HttpRequest) -> HttpResponse:
     """Where to begin."""
-    context = {"kinds": [(kind, kind.replace("-", " "), len(operations)) for kind, operations in _kinds().items()]}
-    return render_screen(request, "api_docs.html", context | {"origin": request.build_absolute_uri("/").rstrip("/")})
+    context = {
+        "kinds": [(kind, kind.replace("-", " "), len(operations)) for kind, operations in _kinds().items()],
+        "origin": request.build_absolute_uri("/").rstrip("/"),
+        "often": settings.API_PER_MINUTE,
+    }
+    return render_screen(request, "api_docs.html", context)
 
 
 @door()
@@ -114,14 +120,15 @@ def _curl(document: dict, path: str, method: str, parameters: list[dict], media:
     """The request as a person types it."""
     for each in parameters:
         if each["in"] == "path":
-            path = path.replace(f"{{{each['name']}}}", str(each.get("example", INSTEAD[each["schema"]["type"]])))
+            example = each.get("example") or each["schema"].get("example") or INSTEAD[each["schema"]["type"]]
+            path = path.replace(f"{{{each['name']}}}", str(example))
     said = [f'curl "$CONSOLE{path}"', '-H "Authorization: Bearer $TOKEN"']
     said += [f'-H "{each["name"]}: $(uuidgen)"' for each in parameters if each["in"] == "header"]
     if media == "multipart/form-data":
         example = _example(document, body)
         said += [f'-F "{name}={"@" if name == "file" else ""}{value}"' for name, value in example.items()]
     elif method == "POST":
-        said += ['-H "Content-Type: application/json"', f"-d '{json.dumps(_example(document, body))}'"]
+        said += ['-H "Content-Type: application/json"', f"-d {shlex.quote(json.dumps(_example(document, body)))}"]
     return " \\\n  ".join(said)
 
 

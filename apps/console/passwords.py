@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN, PasswordResetConfirmView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -47,10 +48,10 @@ class SetPassword(PasswordResetConfirmView):
         return user if user and user.is_active else None
 
     def form_valid(self, form: NewPasswordForm) -> HttpResponse:
-        del self.request.session[INTERNAL_RESET_SESSION_TOKEN]
+        mailed = default_token_generator.check_token(self.user, self.request.session.pop(INTERNAL_RESET_SESSION_TOKEN))
         if self.request.user == self.user:
             logout(self.request)  # all sessions of the person end, and this answer needs one
-        set_password(user=self.user, password=form.cleaned_data["new_password1"])
+        set_password(user=self.user, password=form.cleaned_data["new_password1"], seen=not mailed)
         messages.success(self.request, "Your password is set. Sign in with it.")
         return redirect(self.get_success_url())
 

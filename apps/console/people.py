@@ -15,7 +15,7 @@ from apps.console.middleware import UNPROCESSABLE
 from apps.console.screens import PAGE, Companies, door, page_of, query_without, render_screen
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import Entity, Membership, User
-from apps.core.operations import add_person
+from apps.core.operations import Added, add_person
 from apps.core.passwords import give_link, link_ends
 from apps.core.permissions import KEEP_PEOPLE, Role
 from apps.integrations.letters import send_link
@@ -92,12 +92,21 @@ def _invite(request: HttpRequest, form: InviteForm) -> HttpResponse | None:
     except Refused as refused:
         form.add_error(refused.field if refused.field in form.fields else None, refused.words)
         return None
-    if added.user.last_login is None and request.user.keeps(added.user):
+    if (added.closed or added.user.last_login is None) and request.user.keeps(added.user):
         return hand_over(request, added.user)
-    messages.success(
-        request, f"{added.user.name} had an account already, and finds {asked['entity']} at the next click."
-    )
+    if added.closed:
+        send_link(added.user)
+    messages.success(request, _found(added, asked["entity"]))
     return redirect("person", pk=added.user.pk)
+
+
+def _found(added: Added, entity: Entity) -> str:
+    if added.closed:
+        return (
+            f"{added.user.name} had an account with a password that an admin elsewhere may know. It opens nothing any more: a "
+            f"mail to {added.user.email} brings the link for a new one, and with that they find {entity}."
+        )
+    return f"{added.user.name} had an account already, and finds {entity} at the next click."
 
 
 def _with_roles(shown: list[User], companies: list[Entity]) -> list[tuple[User, list[tuple[str, str]]]]:

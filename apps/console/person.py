@@ -17,7 +17,7 @@ from apps.core import lockouts
 from apps.core.models import AuditEntry, Entity, User
 from apps.core.people import check_account
 from apps.core.permissions import KEEP_PEOPLE, Role
-from apps.work.people_deeds import DEEDS, OFF, ON, ROLES, SIGN_OUT, TOKENS, InCompany
+from apps.work.people_deeds import DEEDS, IN_COMPANY, OFF, ON, SIGN_OUT, TOKENS, UNLOCK, InCompany
 
 
 @door(KEEP_PEOPLE)
@@ -25,7 +25,7 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
     """?do= offers a deed; for the roles ?company= says where."""
     found, asked = _seen_by(request, pk), request.GET.get("do", "")
     member = _member(request, found) if asked in DEEDS else None
-    offers = member and (asked == ROLES.name or request.user.keeps(found))
+    offers = member and (DEEDS[asked] in IN_COMPANY or request.user.keeps(found))
     return _show(request, found, offer(DEEDS[asked], member, request.user) if offers else None, member)
 
 
@@ -35,7 +35,7 @@ def person_do(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if name == "link":
         return hand_over(request, found)
     deed, member = named(DEEDS, name), _member(request, found)
-    if deed != ROLES:
+    if deed not in IN_COMPANY:
         check_account(found, request.user)  # already the form names what is only for who keeps the account
     attempted = attempt(deed, member, request)
     if attempted.done:
@@ -80,6 +80,8 @@ def _show(
         "sessions": sessions_of(found) if keeps else [],
         "tokens": found.tokens.in_force(now) if keeps else [],
         "attempts": lockouts.attempts_of(found, now) if keeps else [],
+        "locked_until": lockouts.closed_until(found, now),
+        "unlock": UNLOCK,
         "history": [happening(entry, zone) for entry in entries],
         "subject": f"person:{found.pk}",
         "attempted": attempted,

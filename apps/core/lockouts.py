@@ -62,6 +62,11 @@ def attempts_of(person: User, now: datetime) -> list[Attempts]:
     return [_attempts(ip, found) for ip, found in by_address.items()]
 
 
+def closed_until(person: User, now: datetime) -> datetime | None:
+    """When the last of the locks on the person ends; None while there is none."""
+    return max((each.locked_until for each in attempts_of(person, now) if each.locked_until), default=None)
+
+
 def forget(person: User) -> None:
     """Sign-in is open again from everywhere."""
     AccessAttempt.objects.filter(username=person.email.casefold()).delete()

@@ -48,6 +48,7 @@ class User(AbstractBaseUser):
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120)
     is_active = models.BooleanField(default=True)
+    password_seen = models.BooleanField(default=False, help_text="Set by a link that an admin had seen, who may know it")
 
     objects = UserManager()
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from apps.core import passwords
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, User
 from apps.core.money import words
@@ -18,10 +19,13 @@ PASSWORD_BYTES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """A person as added. `password` is there for a new account from the command line, and is stored nowhere in clear."""
+    """A person as added. `password` is there where the command line made one, and is stored nowhere in clear. `closed`: the
+    one that they had opens nothing any more (apps.core.passwords.close).
+    """
 
     user: User
     password: str | None
+    closed: bool = False
 
 
 def create_entity(*, name: str, country: str, zone: str, base_currency: str, actor: User | None = None) -> Entity:
@@ -63,6 +67,7 @@ def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role]
             user.set_password(password)
             _check(user)
             user.save()
+        closed = bool(passwords.strangers(user, entity))
         before = sorted(user.memberships.filter(entity=entity).values_list("role", flat=True))
         after = sorted({*before, *(Role(role).value for role in roles)})
         if after != before:
@@ -77,7 +82,13 @@ def add_person(*, email: str, name: str, entity: Entity, roles: Collection[Role]
                 before={"roles": before},
                 after={"name": user.name, "email": user.email, "roles": after},
             )
-    return Added(user=user, password=password)
+        if closed:
+            passwords.close(person=user, actor=actor)
+            if actor is None:
+                password = secrets.token_urlsafe(PASSWORD_BYTES)
+                user.set_password(password)
+                user.save(update_fields=["password"])
+    return Added(user=user, password=password, closed=closed)
 
 
 @transaction.atomic

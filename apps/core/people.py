@@ -5,10 +5,12 @@ Being admin does not imply approving: nobody gives themselves a role. Another ad
 """
 
 from collections.abc import Collection
+from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
-from apps.core import leaving, sign_ins
+from apps.core import leaving, lockouts, passwords, sign_ins
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, Membership, SignIn, User
 from apps.core.permissions import KEEP_PEOPLE, Role, check_may
@@ -22,6 +24,7 @@ def set_roles(*, person: User, entity: Entity, roles: Collection[Role], reason: 
     held, wanted = check_roles(person=person, entity=entity, roles=roles, actor=actor)
     if not reason.strip():
         raise Refused("Say why, for whoever audits this later.", field="reason")
+    strangers = passwords.strangers(person, entity)
     person.memberships.filter(entity=entity).exclude(role__in=wanted).delete()
     Membership.objects.bulk_create(Membership(user=person, entity=entity, role=role) for role in wanted - held)
     AuditEntry.objects.record(
@@ -33,6 +36,8 @@ def set_roles(*, person: User, entity: Entity, roles: Collection[Role], reason: 
         after={"name": person.name, "roles": sorted(wanted)},
         reason=reason.strip(),
     )
+    if strangers:
+        passwords.close(person=person, actor=actor)
     leaving.tell(person=person, entities=[entity], actor=actor)
 
 
@@ -90,6 +95,38 @@ def sign_out(*, person: User, reason: str, actor: User) -> int:
     """End all sessions of the person; how many it were. They may sign in again."""
     check_account(person, actor)
     return sign_ins.end(SignIn.objects.all(), person=person, actor=actor, reason=reason)
+
+
+@transaction.atomic
+def unlock(*, person: User, entity: Entity, reason: str, actor: User) -> None:
+    """Sign-in is open again from everywhere after too many wrong passwords. Any admin of one of their companies may say so:
+    it lets nobody in who does not know the password.
+    """
+    check_locked(person=person, entity=entity, actor=actor)
+    if not reason.strip():
+        raise Refused("Say why, for whoever audits this later.", field="reason")
+    lockouts.forget(person)
+    AuditEntry.objects.record(
+        actor=actor,
+        entity=entity,
+        verb="person.unlocked",
+        subject=f"person:{person.pk}",
+        after={"name": person.name},
+        reason=reason.strip(),
+    )
+
+
+def check_locked(*, person: User, entity: Entity, actor: User) -> datetime:
+    """Until when sign-in is closed to the person from somewhere. Refused where it is not, or not for this admin to open."""
+    check_may(actor, KEEP_PEOPLE, entity)
+    if actor == person:
+        raise NotAllowed("Nobody unlocks their own account: another admin does, or it opens by itself.")
+    if not person.memberships.filter(entity=entity).exists():
+        raise NotAllowed(f"{person.name} has no role at {entity.name}.")
+    until = lockouts.closed_until(person, timezone.now())
+    if until is None:
+        raise Refused(f"{person.name} is not locked out.", code="no-change")
+    return until
 
 
 def check_account(person: User, actor: User) -> None:

@@ -57,7 +57,7 @@ def keep(request: HttpRequest) -> None:
     session[NOTED] = now.timestamp()
 
 
-def end(sign_ins: SignInQuerySet, *, person: User, actor: User, reason: str = "") -> int:
+def end(sign_ins: SignInQuerySet, *, person: User, actor: User | None, reason: str = "") -> int:
     """Sign the person out there; how many it were. A page that is open then answers with the sign-in page."""
     now = timezone.now()
     rows = list(sign_ins.filter(user=person, ended_at=None))

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils import timezone
 
-from apps.core import people, permissions, tokens
+from apps.core import passwords, people, permissions, tokens
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
 from apps.core.permissions import KEEP_PEOPLE, Permission, Role, Team, works_for
@@ -15,6 +16,7 @@ from apps.core.words import counted, listed
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.returning import cases_of
 from apps.exceptions.types import Plan, digest
+from apps.integrations.letters import send_link
 from apps.work.deeds import Deed
 
 ALL = "all"
@@ -79,7 +81,7 @@ def _works(roles: Collection[Role], team: Team) -> bool:
 def _preview_roles(member: InCompany, actor: User, cleaned: dict[str, Any]) -> Plan:
     person, entity = member.person, member.entity
     held, wanted = people.check_roles(person=person, entity=entity, roles=cleaned["roles"], actor=actor)
-    could, can = _what(held), _what(wanted)
+    could, can, strange = _what(held), _what(wanted), passwords.strangers(person, entity)
     return Plan(
         effect=f"Change {person.name}'s roles at {entity.name}",
         says="Holds from the next click on, in open sessions and for tokens too. What was done keeps the name.",
@@ -90,13 +92,19 @@ def _preview_roles(member: InCompany, actor: User, cleaned: dict[str, Any]) -> P
             "loses": listed(sorted(could - can)) or "Nothing",
             "gains": listed(sorted(can - could)) or "Nothing",
             "exceptions": _go_back(person, {entity.pk: [team for team in Team if not _works(wanted, team)]}),
-        },
+        }
+        | ({"password": f"{listed(each.name for each in strange)} may know it: it opens nothing then"} if strange else {}),
     )
 
 
 def _run_roles(member: InCompany, actor: User, cleaned: dict[str, Any]) -> str:
-    people.set_roles(person=member.person, entity=member.entity, actor=actor, **cleaned)
-    return f"Saved. {member.person.name} at {member.entity.name}: {_roles(cleaned['roles'])}."
+    person, closes = member.person, bool(passwords.strangers(member.person, member.entity))
+    people.set_roles(person=person, entity=member.entity, actor=actor, **cleaned)
+    saved = f"Saved. {person.name} at {member.entity.name}: {_roles(cleaned['roles'])}."
+    if not closes:
+        return saved
+    send_link(person)
+    return f"{saved} They need a new link to set a password{': it is on its way by mail' if settings.MAIL_SENT else ''}."
 
 
 def _preview_off(member: InCompany, actor: User, cleaned: dict[str, Any]) -> Plan:
@@ -137,6 +145,22 @@ def _preview_sign_out(member: InCompany, actor: User, cleaned: dict[str, Any]) -
         digest=digest("sign-out", member.person.pk, many),
         detail={"sessions": f"{many} now, none then"},
     )
+
+
+def _preview_unlock(member: InCompany, actor: User, cleaned: dict[str, Any]) -> Plan:
+    person, entity = member.person, member.entity
+    until = people.check_locked(person=person, entity=entity, actor=actor)
+    return Plan(
+        effect=f"Let {person.name} sign in again now",
+        says="Ask them first whether it was they: whoever guesses begins anew as well. The password stays as it is.",
+        digest=digest("unlock", person.pk, until.isoformat()),
+        detail={"locked": f"Until {timezone.localtime(until):%H:%M}; then not"},
+    )
+
+
+def _run_unlock(member: InCompany, actor: User, cleaned: dict[str, Any]) -> str:
+    people.unlock(person=member.person, entity=member.entity, actor=actor, **cleaned)
+    return f"{member.person.name} can sign in again."
 
 
 def _preview_tokens(member: InCompany, actor: User, cleaned: dict[str, Any]) -> Plan:
@@ -184,7 +208,9 @@ SIGN_OUT = _deed(
     "sign-out", "End the sessions", _preview_sign_out, _done(people.sign_out, "{} is signed out everywhere.")
 )
 TOKENS = _deed("tokens", "Revoke tokens", _preview_tokens, _run_tokens, TokensForm)
-DEEDS = {deed.name: deed for deed in (ROLES, OFF, ON, SIGN_OUT, TOKENS)}
+UNLOCK = _deed("unlock", "Unlock", _preview_unlock, _run_unlock)
+IN_COMPANY = (ROLES, UNLOCK)  # any admin of one of their companies may; the others are about the whole account
+DEEDS = {deed.name: deed for deed in (*IN_COMPANY, OFF, ON, SIGN_OUT, TOKENS)}
 
 
 def _what(roles: frozenset[Role]) -> set[str]:

@@ -56,7 +56,7 @@ def test_a_fault_stands_beside_its_field(program: Program, ours: Company):
     nul = problem(program.post(f"cases/{ours.fee_case.pk}/note/", {"text": "\0"}), 422, "invalid")
     assert "Null" in nul["fields"]["text"][0]
     lone = program.post(f"cases/{ours.fee_case.pk}/note/", b'{"text": "\\ud800"}', content_type="application/json")
-    problem(lone, 422, "invalid")
+    problem(lone, 400, "parse-error")
     odd = problem(program.post(f"cases/{ours.fee_case.pk}/actions/map-fee/preview/", {"data": {"account": {}}}), 422, "invalid")
     assert "data.account" in odd["fields"]
 
