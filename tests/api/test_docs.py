@@ -82,5 +82,7 @@ def test_every_request_that_is_shown_is_well_formed(finance: Program, live_serve
     said = f"export CONSOLE={live_server.url} TOKEN={finance.token}\n"
     answers = shell(STATUSES + said + "\n".join(typed), tmp_path).splitlines()
     assert len(answers) >= 100
+    (intake,) = [answer for answer in answers if "/intake/" in answer]
+    assert intake.startswith("401"), "a platform comes with a key of its own"
     odd = [answer for answer in answers if answer[:3] not in ("200", "201", "403", "404", "409", "422")]
-    assert not odd, odd
+    assert odd == [intake], odd
