@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from apps.work.alerts import floods
 from apps.work.alerts.floods import ALL, Tide, onset, tide, trend
+from apps.work.alerts.quiet import Quiet, leaves_at
 from apps.work.alerts.replay import Past, Sent, Sort, Spell, replay
-from apps.work.alerts.rules import Kind, Mark, Occasion, Policy, Quiet, Severity, Watch, decide, leaves_at, severity_of
+from apps.work.alerts.rules import Kind, Mark, Occasion, Policy, Severity, Watch, decide, severity_of
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -8,7 +8,7 @@ from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from apps.core.errors import NotAllowed, Refused
@@ -18,7 +18,7 @@ from apps.integrations.sealing import ROTATIONS, keys
 from apps.work.alerts import outbox
 from apps.work.alerts.composing import Message, queue_path
 from apps.work.alerts.models import Alert, AlertPolicy, Channel
-from apps.work.alerts.rules import Policy, Severity
+from apps.work.alerts.rules import GATHER, Policy, Severity
 from apps.work.alerts.webhooks import check_url
 
 MEASURES = tuple(Policy.__dataclass_fields__)
@@ -93,8 +93,8 @@ def send_test(*, channel: Channel, actor: User) -> Alert:
 
 @transaction.atomic
 def set_policy(*, entity: Entity, actor: User, reason: str, all_clear: bool, **measures: Any) -> AlertPolicy:
-    """Change from when on a case counts as severe, when nobody holding it escalates, and what is a flood. As with a channel,
-    nothing that happened before is told by the change.
+    """Change from when on a case counts as severe, when nobody holding it escalates, and what is a flood. What happened before
+    is not told by the change, but for the last hour of it: what waits to be told is not lost.
     """
     check_may(actor, SET_MEASURES, entity)
     if not 0 < measures["normal_from"] <= measures["high_from"] <= measures["critical_from"]:
@@ -102,7 +102,7 @@ def set_policy(*, entity: Entity, actor: User, reason: str, all_clear: bool, **m
     before = policy_of(entity)
     policy, _ = AlertPolicy.objects.update_or_create(entity=entity, defaults={**measures, "all_clear": all_clear})
     if any(getattr(before, name) != value for name, value in measures.items()):
-        Channel.objects.filter(entity=entity).update(watched_from=Now())
+        Channel.objects.filter(entity=entity).update(watched_from=Greatest("watched_from", Now() - GATHER))
     AuditEntry.objects.record(
         actor=actor,
         entity=entity,

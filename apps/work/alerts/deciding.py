@@ -14,6 +14,7 @@ from apps.work.alerts.candidates import occasions
 from apps.work.alerts.channels import policy_of
 from apps.work.alerts.composing import Told
 from apps.work.alerts.models import Alert, AlertCase, Channel
+from apps.work.alerts.quiet import leaves_at
 from apps.work.alerts.rules import Group, Occasion, Policy, Severity
 
 LEFT = (Alert.State.WAITING, Alert.State.SENT)  # or will
@@ -56,7 +57,7 @@ def _tell(channel: Channel, group: Group, now: datetime, *, silent: bool = False
         message=message,
         person_id=group.person,
         now=now,
-        leaves_at=rules.leaves_at(now, channel.quiet, [one.due_at for one in group.occasions]),
+        leaves_at=leaves_at(now, channel.quiet, [one.due_at for one in group.occasions]),
         silence=f"{holder} is on it." if silent else "",
     )
     _mark({alert.pk: group.occasions}, channel)
@@ -143,7 +144,7 @@ def _begin(channel: Channel, kind: str, usual: int, severity: Severity, hour, no
         severity=severity,
         message=message,
         now=now,
-        leaves_at=rules.leaves_at(now, channel.quiet, []),
+        leaves_at=leaves_at(now, channel.quiet, []),
         usual=usual,
     )
 
@@ -171,7 +172,7 @@ def _calm(channel: Channel, flood: Alert, now: datetime) -> None:
         severity=flood.severity,
         message=message,
         now=now,
-        leaves_at=rules.leaves_at(now, channel.quiet, []),
+        leaves_at=leaves_at(now, channel.quiet, []),
         calm_at=now,
     )
 

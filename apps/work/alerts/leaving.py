@@ -9,9 +9,10 @@ from apps.core.leaving import when_somebody_leaves
 from apps.core.models import Entity, User
 from apps.exceptions.models import Case
 from apps.exceptions.returning import return_cases
-from apps.work.alerts import composing, outbox, rules
+from apps.work.alerts import composing, outbox
 from apps.work.alerts.models import Alert, Channel
-from apps.work.alerts.rules import Severity
+from apps.work.alerts.quiet import leaves_at
+from apps.work.alerts.rules import ALL, Severity
 
 
 @when_somebody_leaves
@@ -32,9 +33,9 @@ def _tell(channel: Channel, person: User, cases: list[Case]) -> None:
         channel=channel,
         kind=Alert.Kind.RETURNED,
         key=f"{channel.pk}:returned:{person.pk}:{now.isoformat()}",
-        type=cases[0].type if len({case.type for case in cases}) == 1 else rules.ALL,
+        type=cases[0].type if len({case.type for case in cases}) == 1 else ALL,
         severity=Severity.HIGH,
         message=composing.about_returned(person.name, cases, channel.entity),
         now=now,
-        leaves_at=rules.leaves_at(now, channel.quiet, [case.due_at for case in cases]),
+        leaves_at=leaves_at(now, channel.quiet, [case.due_at for case in cases]),
     )

@@ -9,7 +9,8 @@ from apps.core.models import Entity, User
 from apps.core.permissions import Team
 from apps.exceptions.models import Case
 from apps.integrations.models import Job
-from apps.work.alerts.rules import Kind, Policy, Quiet, Severity
+from apps.work.alerts.quiet import Quiet
+from apps.work.alerts.rules import Kind, Policy, Severity
 
 SEVERITIES = [(severity.value, severity.label) for severity in Severity]
 

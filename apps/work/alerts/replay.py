@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from apps.work.alerts import floods
+from apps.work.alerts.quiet import Quiet, leaves_at
 from apps.work.alerts.rules import (
     GATHER,
     About,
@@ -16,13 +17,11 @@ from apps.work.alerts.rules import (
     Mark,
     Occasion,
     Policy,
-    Quiet,
     Seen,
     Severity,
     Watch,
     decide,
     flood_severity,
-    leaves_at,
     occasion,
 )
 

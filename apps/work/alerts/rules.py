@@ -1,12 +1,11 @@
 """What is told, when and how loudly. Pure: the beat and the dry run over history decide by these same functions."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 ALL = ""  # the flood of a whole team, whatever the types
 GATHER = timedelta(hours=1)  # after a message about a type, more of it wait this long, unless they are worse
@@ -260,30 +259,3 @@ def flood_severity(kind: str, on: Collection[str], found: Iterable[Occasion]) ->
     """As loud as a flood that begins beside those that are `on`: as the loudest case that goes into it, and high at least."""
     mine = (one.severity for one in found if one.flood_in({*on, kind}) == kind)
     return max([Severity.HIGH, *mine])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quiet:
-    """Hours of the day in the company's zone, also over midnight."""
-
-    begins: time
-    ends: time
-    zone: ZoneInfo
-
-    def over_at(self, now: datetime) -> datetime | None:
-        """When they end, where they are on."""
-        here = now.astimezone(self.zone)
-        clock = here.time().replace(tzinfo=None)
-        after, before = clock >= self.begins, clock < self.ends
-        if not ((after and before) if self.begins <= self.ends else (after or before)):
-            return None
-        day = here.date() if clock < self.ends else here.date() + timedelta(days=1)
-        return datetime.combine(day, self.ends, self.zone)
-
-
-def leaves_at(now: datetime, quiet: Quiet | None, due_ats: Sequence[datetime]) -> datetime:
-    """When a message leaves: after the quiet hours, unless a deadline of it falls before their end, or has fallen."""
-    over = quiet.over_at(now) if quiet else None
-    if over is None or any(due_at <= over for due_at in due_ats):
-        return now
-    return over
