@@ -9,8 +9,8 @@ LONGEST_PAUSE = timedelta(days=1)
 def asked_pause(text: str) -> timedelta | None:
     """What the header's text asks for; None where it is none."""
     asked = text.strip()
-    if asked.isascii() and asked.isdigit() and len(asked) < 6:
-        return timedelta(seconds=int(asked))
+    if asked.isascii() and asked.isdigit():
+        return min(timedelta(seconds=int(asked[:9])), LONGEST_PAUSE)
     try:
         until = parsedate_to_datetime(asked)
     except ValueError:

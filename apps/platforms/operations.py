@@ -4,7 +4,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -13,7 +13,7 @@ from apps.core.models import AuditEntry, Entity, User
 from apps.core.permissions import KEEP_CONNECTIONS, RUN_JOBS, check_may
 from apps.integrations import jobs
 from apps.integrations.credentials import seal
-from apps.integrations.models import Connection
+from apps.integrations.models import Connection, JobState
 from apps.platforms import keys
 from apps.platforms.models import FailedRecord, Platform, Retry
 from apps.platforms.rules import SILENT_AFTER
@@ -21,6 +21,8 @@ from apps.work.alerts.webhooks import check_url
 
 SEND = "platforms.retry"
 MOST_ASKED = 1000  # records of one retry
+HOST_SHOWN = 150
+LOST = "It left, and whoever sent it died before the answer came. It is not sent again by itself."
 
 State = FailedRecord.State
 
@@ -70,11 +72,8 @@ def change_address(*, platform: Platform, address: str, token: str, actor: User,
 
 
 def to_ask(connection_id: int, cause: str) -> QuerySet[FailedRecord]:
-    """The records of a cause that may be asked for now: failed, or asked for so long ago that nothing is to be expected."""
-    silent_since = timezone.now() - SILENT_AFTER
-    of_cause = FailedRecord.objects.filter(connection=connection_id, cause=cause)
-    found = of_cause.filter(state=State.FAILED) | of_cause.filter(state=State.ASKED, asked_at__lt=silent_since)
-    return found.order_by("failed_at", "pk")
+    """The records of a cause that may be asked for now."""
+    return _fit(connection_id).filter(cause=cause).order_by("failed_at", "pk")
 
 
 @transaction.atomic
@@ -86,12 +85,12 @@ def ask_again(*, platform: Platform, records: Collection[int], actor: User) -> i
     check_may(actor, RUN_JOBS, platform.connection.entity)
     platform.refresh_from_db(fields=["retries_to", "refused_at", "refused_words"])
     check_asks(platform)
-    silent_since = timezone.now() - SILENT_AFTER
-    rows = list(FailedRecord.objects.select_for_update().filter(connection=platform.connection, pk__in=records).order_by("pk"))
-    fit = [row for row in rows if row.state == State.FAILED or (row.state == State.ASKED and row.asked_at < silent_since)]
+    list(FailedRecord.objects.select_for_update().filter(connection=platform.connection, pk__in=records).order_by("pk"))
+    fit = list(_fit(platform.connection_id).filter(pk__in=records).order_by("pk"))
     if len(fit) != len(records):
         raise Refused("Some of these records are not to be asked for any more. Look again.", code="plan-changed")
     _unsend(Retry.objects.filter(record__in=fit), "It had not left when it was asked for anew.")
+    write_off(Retry.objects.filter(record__in=fit))
     numbers = dict(Retry.objects.filter(record__in=fit).values_list("record").annotate(Max("number")).order_by())
     job = jobs.enqueue(kind=SEND, entity=platform.connection.entity, args={"platform": platform.pk}, actor=actor)
     Retry.objects.bulk_create(
@@ -128,6 +127,23 @@ def check_asks(platform: Platform) -> None:
         raise Refused(words, code="shut")
 
 
+def write_off(retries: QuerySet[Retry]) -> None:
+    """What was leaving when whoever sent it died. Whether it arrived is not known."""
+    retries.filter(state=Retry.State.LEAVING).update(state=Retry.State.UNKNOWN, words=LOST)
+
+
+def _fit(connection_id: int) -> QuerySet[FailedRecord]:
+    """What may be asked for now: failed, or asked for so long ago, or by a job that ended before it left, that nothing is to
+    be expected. Not what is leaving this moment: its answer comes within seconds.
+    """
+    retries = Retry.objects.filter(record=OuterRef("pk"))
+    leaving = retries.filter(state=Retry.State.LEAVING, job__state__in=(JobState.WAITING, JobState.RUNNING))
+    stranded = retries.filter(state=Retry.State.WAITING, job__state__in=jobs.ENDED)
+    silent = Q(asked_at__lt=timezone.now() - SILENT_AFTER) | Exists(stranded)
+    expected = Q(state=State.FAILED) | Q(state=State.ASKED) & silent
+    return FailedRecord.objects.filter(expected, ~Exists(leaving), connection=connection_id)
+
+
 def _unsend(retries: QuerySet[Retry], words: str) -> None:
     """What has not left never does. What is leaving right now has its outcome written by who sends it."""
     retries.filter(state=Retry.State.WAITING).update(state=Retry.State.UNSENT, words=words)
@@ -135,10 +151,12 @@ def _unsend(retries: QuerySet[Retry], words: str) -> None:
 
 def _set_address(platform: Platform, address: str, token: str, actor: User) -> None:
     """Sealed: the address of a hook is often its only secret."""
-    address = address.strip()
+    address, token = address.strip(), token.strip()
     check_url(address)
-    seal(platform.connection, {"address": address} | ({"token": token.strip()} if token.strip() else {}), actor)
-    platform.retries_to = f"{urlsplit(address).hostname} …{address[-4:]}"
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise Refused("A token has letters, digits and signs, and no space. Copy it once more.", field="token")
+    seal(platform.connection, {"address": address} | ({"token": token} if token else {}), actor)
+    platform.retries_to = f"{urlsplit(address).hostname[:HOST_SHOWN]} …{address[-4:]}"
     platform.save(update_fields=["retries_to"])
 
 

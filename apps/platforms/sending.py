@@ -20,12 +20,11 @@ from apps.integrations.models import Job
 from apps.platforms import rules
 from apps.platforms.intake import sweep_on_commit
 from apps.platforms.models import FailedRecord, Platform, Retry
-from apps.platforms.operations import SEND
+from apps.platforms.operations import SEND, write_off
 from apps.platforms.rules import Meaning
 from apps.work.alerts import webhooks
 
 State = Retry.State
-LOST = "It left, and whoever sent it died before the answer came. It is not sent again by itself."
 WORDS = Retry._meta.get_field("words").max_length
 
 
@@ -83,7 +82,7 @@ def _call(platform: Platform, retry: Retry) -> tuple[Meaning, timedelta | None]:
         return Meaning("refused", f"{host} leads into a private network, which we do not call."), None
     except (httpcore.ConnectError, httpcore.ConnectTimeout):  # their words may hold the address
         return Meaning("waiting", f"{host} could not be reached."), None
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, TimeoutError):
+    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
         return Meaning("unknown", f"{host} gave no answer. Whether it took the retry is not known."), None
     meaning = rules.meaning_of(answer.status, rules.without_people(answer.words), host)
     retry.status = answer.status
@@ -110,7 +109,7 @@ def _answered(retry: Retry, meaning: Meaning, job: Job) -> None:
 @transaction.atomic
 def _write_off(job: Job) -> None:
     """What was leaving when a runner before this one died."""
-    Retry.objects.filter(job=job, state=State.LEAVING).update(state=State.UNKNOWN, words=LOST)
+    write_off(Retry.objects.filter(job=job))
     jobs.hold(job)
 
 

@@ -1,6 +1,10 @@
 """Retries over real HTTP: each leaves once, whoever dies or asks meanwhile, and a record ends by the platform's word alone."""
 
 import json
+import socket
+import threading
+import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -19,6 +23,7 @@ from apps.integrations.models import Job, JobState
 from apps.platforms import operations, sending
 from apps.platforms.intake import CODE
 from apps.platforms.models import FailedRecord, Retry
+from apps.work.alerts import webhooks
 from apps.work.bulk import operations as bulks
 from apps.work.bulk.models import BulkMember
 from tests.factories import person
@@ -41,6 +46,7 @@ from tests.platforms.conftest import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BUSY = (429, {"retry-after": "600"}, b"slow down")
+A_YEAR = (429, {"retry-after": "31536000"}, b"")
 TAKEN = (202, {}, b"{}")
 
 
@@ -91,14 +97,15 @@ def test_who_presses_twice_and_two_who_press_at_once_ask_once(platform, there, t
     assert len(there.asked) == 1
 
 
-@pytest.mark.parametrize("answer", [BUSY, (503, {}, b"")])
+@pytest.mark.parametrize("answer", [BUSY, A_YEAR, (503, {}, b"")])
 def test_what_was_not_taken_leaves_later_under_the_same_key(platform, there, tom, answer):
     there.answers[RETRIES] = [answer, TAKEN]
     report(platform, failed(1), failed(2))
     job = run(retry(the_case(platform), tom))
     assert job.state == JobState.WAITING
     pause = job.not_before - timezone.now()
-    assert pause > (timedelta(minutes=9) if answer is BUSY else timedelta(seconds=50))
+    shortest = {429: timedelta(minutes=9), 503: timedelta(seconds=50)}[answer[0]]
+    assert shortest < pause <= timedelta(hours=6) and (answer is not A_YEAR or pause > timedelta(hours=5))
     assert len(there.asked) == 1  # the others are not told the same
     assert again(job).state == JobState.DONE
     first, second, third = keys_asked(there)
@@ -158,6 +165,69 @@ def test_a_killed_worker_leaves_a_retry_whose_outcome_is_not_known(platform, the
     run(job)
     assert [state for _, state in retries()] == ["unknown", "taken"]
     assert [json.loads(body)["id"] for body in there.bodies] == ["r-1", "r-2"]
+
+
+def test_what_fails_anew_while_it_leaves_is_not_asked_for_until_its_answer_is_there(platform, there, tom):
+    report(platform, failed(1))
+    job = retry(the_case(platform), tom)
+    Retry.objects.update(state="leaving", left_at=timezone.now())  # the platform runs it before it answers
+    report(platform, failed(1, at=timezone.now()))
+    case = the_case(platform)
+    assert states() == {"r-1": "failed"} and not case.kind.actions[0].available(case)
+    run(job)
+    run(retry(case, tom))
+    assert [state for _, state in retries()] == ["unknown", "taken"]
+
+
+def test_a_job_that_ended_before_its_answer_keeps_nobody_from_asking(platform, there, tom):
+    report(platform, failed(1), failed(2))
+    job = retry(the_case(platform), tom)
+    Retry.objects.filter(record__external_id="r-1").update(state="leaving", left_at=timezone.now())
+    Job.objects.filter(pk=job.pk).update(state=JobState.STUCK)
+    case = the_case(platform)
+    run(retry(case, tom))  # the one that certainly never left
+    assert [json.loads(body)["id"] for body in there.bodies] == ["r-2"]
+    FailedRecord.objects.filter(external_id="r-1").update(asked_at=timezone.now() - timedelta(hours=5))
+    run(retry(case, tom))
+    assert retries() == [
+        (retries()[0][0], "unknown"),
+        (retries()[1][0], "unsent"),
+        (retries()[2][0], "taken"),
+        (retries()[3][0], "taken"),
+    ]
+    assert len({key for key, _ in retries()}) == 4
+
+
+def test_an_answer_that_no_column_holds_is_kept_as_words(platform, there, tom):
+    there.answers[RETRIES] = [(422, {}, b"no\x00such\x1b\xe2\x80\xaerun")]
+    report(platform, failed(1))
+    assert run(retry(the_case(platform), tom)).state == JobState.DONE
+    assert Retry.objects.get().words == "127.0.0.1 answered 422: no such run."
+
+
+def test_an_answer_that_trickles_without_end_is_no_answer(platform, ian, tom, monkeypatch):
+    monkeypatch.setattr(webhooks, "ANSWER", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        operations.change_address(platform=platform, address=address, token="", actor=ian)
+        report(platform, failed(1))
+        job = retry(the_case(platform), tom)
+        trickle = threading.Thread(target=_trickle, args=[server])
+        trickle.start()
+        run(job)
+        trickle.join()
+    assert [state for _, state in retries()] == ["unknown"]
+
+
+def _trickle(server: socket.socket) -> None:
+    """A header that goes on for five seconds, unless the other side has enough."""
+    stream, _ = server.accept()
+    with stream, suppress(OSError):
+        stream.sendall(b"HTTP/1.1 202 Accepted\r\nx: ")
+        for _ in range(50):
+            stream.sendall(b"x")
+            time.sleep(0.1)
+        stream.sendall(b"\r\ncontent-length: 0\r\n\r\n")
 
 
 def test_a_refusal_gives_the_record_back_with_its_words(platform, there, tom):
@@ -241,8 +311,13 @@ def test_an_inner_address_is_refused_and_secrets_are_in_no_row(platform, there, 
     for address in ("http://127.0.0.1/x", "https://10.0.0.8/x", "https://user:pw@platform.example/x"):
         with pytest.raises(Refused):
             operations.change_address(platform=platform, address=address, token="", actor=ian)
+    with pytest.raises(Refused) as refused:
+        operations.change_address(platform=platform, address="https://platform.example/x", token="tóken", actor=ian)
+    assert refused.value.field == "token"
     assert RETRIES not in platform.retries_to and platform.retries_to.startswith("127.0.0.1 …")
     assert rotate() == 1
+    longest = f"https://{'.'.join(['long' * 15] * 4)}/x"
+    assert operations.change_address(platform=platform, address=longest, token="", actor=ian).retries_to.startswith("long")
 
 
 def test_a_bulk_of_the_cases_asks_for_all(platform, there, tom):

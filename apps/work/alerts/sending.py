@@ -81,7 +81,7 @@ def _post(alert: Alert) -> str:
         raise Never(f"{host} leads into a private network, which we do not call.") from None
     except Refused as refused:
         raise Never(refused.words) from None
-    except (httpcore.TimeoutException, TimeoutError):
+    except httpcore.TimeoutException:
         raise NotNow(f"{host} took too long to answer.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError):  # their words may hold the address
         raise NotNow(f"{host} could not be reached.") from None
