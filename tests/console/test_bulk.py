@@ -164,7 +164,7 @@ def test_what_was_done_is_put_back_from_its_page(client, entity, cases):
     newest = timeline(cases[1])[0]
     assert (newest.did, newest.more) == ("put it back where it stood.", f"As it was before bulk action {bulk.pk}.")
     again = client.post(f"/bulk/{bulk.pk}/put-back/")
-    assert again.status_code == 422 and f"Marta Lis put it back already, by bulk action {undo.pk}." in said(again)
+    assert again.status_code == 422 and f"Marta Lis puts it back already, by bulk action {undo.pk}." in said(again)
 
 
 def test_many_exceptions_sleep_until_an_amount(client, cases):

@@ -174,7 +174,7 @@ def test_once_for_a_week_and_what_was_thrown_away_does_not_count(entity, marta, 
     bulk = done(bulk)
     stop(bulk=put_back(bulk=bulk, user=marta), user=marta)
     undo = undone(bulk)
-    with pytest.raises(Refused, match=f"Marta Lis put it back already, by bulk action {undo.pk}"):
+    with pytest.raises(Refused, match=f"Marta Lis puts it back already, by bulk action {undo.pk}"):
         put_back(bulk=bulk, user=ian)
     with pytest.raises(Refused, match="is not put back in bulk"):
         put_back(bulk=undo, user=marta)

@@ -148,7 +148,7 @@ def not_put_back(bulk: Bulk) -> str:
     if bulk.cases.filter(verdict=Verdict.DONE).values_list("was", flat=True).first() is None:
         return "It was done before opsconsole kept where each of them stood."
     if earlier := undo_of(bulk):
-        return f"{earlier.made_by.name} put it back already, by bulk action {earlier.pk}."
+        return f"{earlier.made_by.name} puts it back already, by bulk action {earlier.pk}."
     return ""
 
 
