@@ -178,6 +178,8 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "person.switched-on": _moved("switched the account on."),
     "person.signed-out": _moved("ended sessions."),
     "password.set": _moved("set a new password."),
+    "person.unlocked": _moved("unlocked the account."),
+    "password.closed": _moved("closed the password: somebody else may know it."),
     "password.link-given": _moved("made a link with which a password can be set."),
     "token.issued": _token("made the token"),
     "token.revoked": _token("revoked the token"),
