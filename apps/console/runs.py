@@ -9,9 +9,10 @@ from django.utils import timezone
 from apps.console import words
 from apps.console.feed_states import Standing, is_paced, standings
 from apps.console.screens import PAGE, door, page_of, query_without, render_screen, show_in_zone
+from apps.core import keeping
 from apps.core.models import User
 from apps.core.permissions import READ_RUNS, RUN_JOBS
-from apps.integrations import operations, purging, rules
+from apps.integrations import operations, rules
 from apps.integrations.feeds import title_of
 from apps.integrations.models import JobState, Source, SyncRun
 
@@ -45,8 +46,8 @@ def runs(request: HttpRequest) -> HttpResponse:
         "feeds": sorted(feeds, key=lambda feed: feed.state not in TROUBLED),
         "finding": _finding(feeds),
         "most_tries": rules.MOST_TRIES,
-        "kept_runs": purging.KEPT,
-        "kept_unchanged": purging.KEPT_UNCHANGED,
+        "kept_runs": keeping.RUNS,
+        "kept_unchanged": keeping.UNCHANGED_RUNS,
         "next": shown[-1].pk if more else "",
         "kept": query_without(request, "after"),
         "several": request.companies.several,
