@@ -99,15 +99,27 @@ EXAMPLES: dict[str, Any] = {
     "changes": {"title": ["Mug", "Mug, blue"]},
     "feed": "amazon.orders",
     "every": 900,
-    # what a platform reports
-    "flow": "orders → ERP",
-    "link": "https://platform.example/runs/8841",
-    "amount": "24.99",
-    "outcome": "new",
     # errors
     "status": 422,
     "detail": "Say why, for whoever reads this later.",
     "fields": {"reason": ["Say why, for whoever reads this later."]},
+}
+
+
+WHOLE: dict[str, dict[str, Any]] = {  # by the name of the component
+    "RecordIn": {
+        "id": "run-8841-1",
+        "status": "failed",
+        "at": MORNING,
+        "flow": "orders → ERP",
+        "about": "order 203-2816634-1180329",
+        "code": "ITEM_MISSING",
+        "text": "Item BF-OAKTRAY not found",
+        "link": "https://platform.example/runs/8841",
+        "amount": "24.99",
+        "currency": "GBP",
+    },
+    "TakenOut": {"id": "run-8841-1", "outcome": "new"},
 }
 
 

@@ -9,7 +9,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from apps.api import idempotency
 from apps.api.errors import PROBLEM, Problem
-from apps.api.examples import EXAMPLES, fits
+from apps.api.examples import EXAMPLES, WHOLE, fits
 
 ABOUT = """Everything a person can read and do in the console, for programs. A token speaks with its person's roles: what
 they may not read is not there, and what they may not do is refused in words.
@@ -112,7 +112,9 @@ class Described(AutoSchema):
 def finished(result: dict, **_: Any) -> dict:
     """drf-spectacular's hook: what it is about, and an example beside each field and parameter that apps.api.examples knows."""
     result["info"]["description"] = ABOUT
-    for component in result["components"]["schemas"].values():
+    for named, component in result["components"]["schemas"].items():
+        if named in WHOLE:
+            component.setdefault("example", WHOLE[named])
         for name, field in component.get("properties", {}).items():
             if fits(name, field) and "$ref" not in field:
                 field.setdefault("example", EXAMPLES[name])

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -101,10 +101,12 @@ def _operation(document: dict, path: str, method: str, said: dict[str, Any]) -> 
 def _fields(document: dict, schema: dict[str, Any]) -> list[Field]:
     schema = _resolved(document, schema)
     needed = schema.get("required", ())
-    return [
-        _field(document, name, each, name in needed, each.get("description", ""))
-        for name, each in schema.get("properties", {}).items()
-    ]
+    found = []
+    for name, each in schema.get("properties", {}).items():
+        found.append(_field(document, name, each, name in needed, each.get("description", "")))
+        if "$ref" in each.get("items", {}):
+            found += [replace(field, name=f"{name}[].{field.name}") for field in _fields(document, each["items"])]
+    return found
 
 
 def _field(document: dict, name: str, schema: dict[str, Any], needed: bool, says: str) -> Field:
@@ -128,7 +130,8 @@ def _curl(document: dict, path: str, method: str, parameters: list[dict], media:
         example = _example(document, body)
         said += [f'-F "{name}={"@" if name == "file" else ""}{value}"' for name, value in example.items()]
     elif method == "POST":
-        said += ['-H "Content-Type: application/json"', f"-d {shlex.quote(json.dumps(_example(document, body)))}"]
+        example = json.dumps(_example(document, body), ensure_ascii=False)
+        said += ['-H "Content-Type: application/json"', f"-d {shlex.quote(example)}"]
     return " \\\n  ".join(said)
 
 

@@ -15,6 +15,7 @@ UNCHANGED_RUNS = timedelta(days=14)  # that worked at once and brought nothing n
 JOBS = timedelta(days=90)
 ALERTS = timedelta(days=90)
 BULKS = timedelta(days=90)
+FAILED_RECORDS = timedelta(days=90)
 ANSWERED_WRITES = timedelta(days=7)
 
 PURGES: dict[str, Callable[[], object]] = {}  # what goes, in words, and by what: each app adds its own

@@ -6,4 +6,4 @@ class PlatformsConfig(AppConfig):
     label = "platforms"
 
     def ready(self) -> None:
-        from apps.platforms import exception_types, sending  # noqa: F401  register the type, and the job that asks for retries
+        from apps.platforms import exception_types, purging, sending  # noqa: F401  they register themselves

@@ -115,12 +115,13 @@ def _judged(newest: Group, groups: list[Group], lines: int) -> tuple[Diagnosis, 
 def headline(case: Case) -> str:
     facts = case.facts
     records = f"{counted(case.lines, 'record')} of {facts['flow']}"
-    if facts["silent"]:
+    if facts["silent"] and case.is_live:
         silent = f"{counted(facts['silent'], 'record')} of {facts['flow']}"
         return f"{facts['connection']} says nothing of {silent} that it was asked to retry"
-    if facts["asked"] == case.lines:
+    if facts["asked"] == case.lines and case.is_live:
         return f"{facts['connection']} was asked to retry {records}, and has not said yet how that went"
-    return f"{records} failed in {facts['connection']}: {facts['words']}"
+    said = facts["words"] if case.lines == 1 else rules.in_general(facts["words"])
+    return f"{records} failed in {facts['connection']}: {said}"
 
 
 def platform_of(case: Case) -> Platform:

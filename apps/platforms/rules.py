@@ -10,20 +10,27 @@ BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 LONGEST_WAIT = timedelta(hours=6)
 
 QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|“[^”]*”|‘[^’]*’|«[^»]*»|`[^`]*`|\[[^\]]*\]")
+LEFT_OUT = "…"
 SKU = re.compile(r"(?<![\w-])[A-Z0-9]{2,}(?:-[A-Z0-9]+)+(?![\w-])")
-WEB = re.compile(r"\b[a-z]+://\S+|(?<!\S)\S*@\S+")
+WEB = re.compile(r"(?i)\b[a-z]+://\S+|(?<!\S)\S*@\S+")
 WITH_DIGIT = re.compile(r"(?<!\w)(?:[-.+]?\w)*[-.+]?\d(?:[-.+]?\w)*")
-SEVERAL = re.compile(r"#(?:[\s,;&]+(?:and\s+|or\s+)?#)+")
+SEVERAL = re.compile(r"(?i)…(?:[\s,;&]+(?:and\s+|or\s+)?…)+")
 MAIL = re.compile(r"(?<![^\s@<>\"(),;:])[^\s@<>\"(),;:]*@[^\s@<>\"(),;:]+")
 PHONE = re.compile(r"(?<![\w-])(?:\+|00)\d[\d ()/.-]{6,}\d")
 
 
+def in_general(words: str) -> str:
+    """What all records of one cause are told alike: quoted values, addresses, numbers and ids are left out."""
+    said = " ".join(words.split())
+    for pattern in (SKU, QUOTED, WEB, WITH_DIGIT, SEVERAL):
+        said = pattern.sub(LEFT_OUT, said)
+    return said
+
+
 def fingerprint(code: str, words: str) -> str:
-    """The same for the same cause: quoted values, addresses, numbers and ids count for nothing. The code stays as it is."""
-    said = SKU.sub("#", " ".join(words.split())).casefold()
-    for pattern, stands in ((QUOTED, "#"), (WEB, "#"), (WITH_DIGIT, "#"), (SEVERAL, "#")):
-        said = pattern.sub(stands, said)
-    return ": ".join(part for part in (" ".join(code.split()).casefold(), said) if part)[:LONGEST_CAUSE]
+    """The same for the same cause. The code counts as it is, and capitals do not."""
+    said = (" ".join(code.split()), in_general(words))
+    return ": ".join(part for part in said if part).casefold()[:LONGEST_CAUSE]
 
 
 def without_people(words: str) -> str:

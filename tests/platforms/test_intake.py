@@ -28,7 +28,7 @@ def test_records_of_one_cause_are_one_case_with_their_money(platform):
     assert (case.lines, case.stake, case.currency, case.team) == (3, Decimal("30.00"), "GBP", "ops")
     assert case.diagnosis == Diagnosis.STRUCTURAL
     assert case.kind.headline(case) == (
-        "3 records of orders → ERP failed in Patchwork: Item 'BF-OAKTRAY' not found in company 3"
+        "3 records of orders → ERP failed in Patchwork: Item … not found in company …"
     )
     report(platform, failed(4, text="Period 2026-10 is closed"), failed(5, flow="stock → shop"))
     assert Case.objects.live().filter(type=CODE).count() == 3
@@ -60,6 +60,7 @@ def test_the_case_ends_when_the_last_one_succeeded_and_comes_back_when_one_fails
     report(platform, succeeded(2))
     case.refresh_from_db()
     assert (case.state, case.ended_by) == (State.CLEARED, None)
+    assert case.kind.headline(case).startswith("1 record of orders → ERP failed in Patchwork")
     assert report(platform, succeeded(2), succeeded(9)) == ["unchanged", "unknown"]
     report(platform, failed(2, at=timezone.now() + MINUTE))
     assert the_case(platform).earlier == case

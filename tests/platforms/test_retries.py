@@ -10,7 +10,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from apps.core import keeping
 from apps.core.errors import NotAllowed, Refused
+from apps.core.keeping import FAILED_RECORDS
 from apps.core.permissions import Role
 from apps.exceptions import operations as cases
 from apps.exceptions.models import Case, State
@@ -333,3 +335,12 @@ def test_a_bulk_of_the_cases_asks_for_all(platform, there, tom):
     for job in Job.objects.filter(kind=operations.SEND):
         run(job)
     assert sorted(json.loads(body)["id"] for body in there.bodies) == ["r-1", "r-2", "r-3"]
+
+
+def test_what_ended_long_ago_is_forgotten_with_its_retries(platform, there, tom):
+    report(platform, failed(1), failed(2), failed(3))
+    run(retry(the_case(platform), tom))
+    report(platform, succeeded(1), succeeded(2))
+    FailedRecord.objects.filter(external_id="r-1").update(ended_at=timezone.now() - FAILED_RECORDS - MINUTE)
+    keeping.purge()
+    assert states() == {"r-2": "succeeded", "r-3": "asked"} and Retry.objects.count() == 2

@@ -51,13 +51,13 @@ def test_any_text_has_one_that_fits_and_names_no_number(words: str, code: str):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("Item 'BF-OAKTRAY' not found in company 12", "item # not found in company #"),
-        ("Customer 9981: VAT id GB12 is not valid (run 2026-11-20T10:00:00Z)", "customer #: vat id # is not valid (run #:#:#)"),
-        ("Item BF-OAKTRAY not found", "item # not found"),
-        ("Items 12, 13 and A-7 have no price", "items # have no price"),
-        ("POST https://erp.example/api/orders/17 answered 422", "post # answered #"),
-        ("field sku=AB-12 is required", "field sku=# is required"),
-        ("field order=12 is required", "field order=# is required"),
+        ("Item 'BF-OAKTRAY' not found in company 12", "item … not found in company …"),
+        ("Customer 9981: VAT id GB12 is not valid (run 2026-11-20T10:00:00Z)", "customer …: vat id … is not valid (run …:…:…)"),
+        ("Item BF-OAKTRAY not found", "item … not found"),
+        ("Items 12, 13 and A-7 have no price", "items … have no price"),
+        ("POST https://erp.example/api/orders/17 answered 422", "post … answered …"),
+        ("field sku=AB-12 is required", "field sku=… is required"),
+        ("field order=12 is required", "field order=… is required"),
     ],
 )
 def test_as_real_platforms_say_it(words: str, expected: str):
