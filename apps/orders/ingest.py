@@ -17,7 +17,7 @@ from apps.orders import statements
 from apps.orders.models import PURGE_AFTER, Route
 from apps.orders.personal import without_personal
 from apps.orders.records import OrderSaid, Unread, as_json, content_of, read
-from apps.orders.routing import RELEASED, first_routes, release, settle_orders, take_turn
+from apps.orders.routing import RELEASED, first_route, not_mapped, release, settle_orders, take_turn
 from apps.orders.rules import Routing
 
 UNROUTED = Routing(Route.PENDING)
@@ -80,21 +80,28 @@ def _write(place: Connection, fresh: dict[str, tuple[OrderSaid, str]], known: se
     orders = [order for order, _ in fresh.values()]
     named = [(order.marketplace, line.sku, line.asin, line.title) for order in orders for line in order.lines]
     listings = listings_for(place, named)
-    routes = first_routes(place.entity, [order for order in orders if order.order_id not in known], listings)
+    unmapped = not_mapped(place.entity, orders, listings)
     rows = [
-        _row(order, content, listings, routes.get(order.order_id, UNROUTED)) for order, content in fresh.values()
+        _row(order, content, listings, unmapped, order.order_id not in known) for order, content in fresh.values()
     ]
     asked = {"entity": place.entity_id, "connection": place.pk, "orders": as_json(rows), "purge_after": PURGE_AFTER}
     with prepared() as cursor:
         cursor.execute(statements.STORE, asked)
         ids = dict(cursor.fetchall())
-        release(cursor, [ids[order] for order, now in routes.items() if now.route in RELEASED])
+        release(cursor, [ids[row["order_id"]] for row in rows if row["route"] in RELEASED])
     if older := [pk for order, pk in ids.items() if order in known]:
         settle_orders(place.entity, orders=older)
 
 
-def _row(order: OrderSaid, content: str, listings: Mapping[Key, int], now: Routing) -> dict[str, Any]:
-    lines = [asdict(line) | {"listing_id": listings[order.marketplace, line.sku]} for line in order.lines]
+def _row(
+    order: OrderSaid, content: str, listings: Mapping[Key, int], unmapped: set[tuple[str, int]], new: bool
+) -> dict[str, Any]:
+    lines = []
+    for line in order.lines:
+        listing = listings[order.marketplace, line.sku]
+        lines.append(asdict(line) | {"listing_id": listing, "mapped": (order.order_id, listing) not in unmapped})
+    waits = any(line["quantity"] > 0 and not line["mapped"] for line in lines)
+    now = first_route(order, unmapped=waits) if new else UNROUTED
     return asdict(order) | {"content": content, "lines": lines, "route": now.route, "holds": now.holds}
 
 

@@ -131,7 +131,11 @@ class Order(models.Model):
 
 
 class OrderItem(models.Model):
-    """`price` is of all units, before tax where the marketplace says so; None where it is not known yet."""
+    """`price` is of all units, before tax where the marketplace says so; None where it is not known yet.
+
+    `mapped_at_arrival`: its SKU had an item, for the day of purchase, when the line first came; kept as it was, whatever is
+    mapped or undone later. None where nobody kept it.
+    """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="items", db_index=False)  # the constraint's serves
     item_id = models.CharField(max_length=50, help_text="The channel's id of the line")
@@ -140,6 +144,7 @@ class OrderItem(models.Model):
     quantity = models.PositiveIntegerField()
     shipped = models.PositiveIntegerField(default=0)
     price = models.DecimalField(max_digits=18, decimal_places=4, null=True)
+    mapped_at_arrival = models.BooleanField(null=True)
 
     class Meta:
         constraints = [

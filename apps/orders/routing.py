@@ -110,28 +110,30 @@ def settle_orders(entity: Entity, *, orders: Collection[int]) -> Settled:
     return Settled(released=written.get("warehouse", 0), recorded=written.get("erp", 0), held=held)
 
 
-def first_routes(entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[Key, int]) -> dict[str, Routing]:
-    """Where orders go that were never seen before, by order id. Their commands are written by `release`, once they are."""
+def not_mapped(
+    entity: Entity, orders: Sequence[OrderSaid], listings: Mapping[Key, int]
+) -> set[tuple[str, int]]:
+    """Which lines of orders that are not stored yet have no item, as (order id, listing). It stays so until the commit."""
     lines = [
         {"order_id": order.order_id, "listing_id": listings[order.marketplace, line.sku], "purchased_at": order.purchased_at}
         for order in orders
         for line in order.lines
-        if line.quantity > 0
     ]
     with connection.cursor() as cursor:
         cursor.execute(statements.KEEP_MAPPINGS, {"listings": _array(listings.values())})
         cursor.execute(statements.NOT_MAPPED, {"entity": entity.pk, "lines": as_json(lines)})
-        unmapped = {order_id for (order_id,) in cursor.fetchall()}
-    return {
-        order.order_id: decide(
-            on_amazon=order.on_amazon,
-            channel=order.channel,
-            status=order.status,
-            unmapped=order.order_id in unmapped,
-            wanted=any(line.quantity > (line.shipped if order.channel == MFN else 0) for line in order.lines),
-        )
-        for order in orders
-    }
+        return set(cursor.fetchall())
+
+
+def first_route(order: OrderSaid, *, unmapped: bool) -> Routing:
+    """Where an order goes that was never seen before. Its command is written by `release`, once it is stored."""
+    return decide(
+        on_amazon=order.on_amazon,
+        channel=order.channel,
+        status=order.status,
+        unmapped=unmapped,
+        wanted=any(line.quantity > (line.shipped if order.channel == MFN else 0) for line in order.lines),
+    )
 
 
 def release(cursor: PreparedCursor, orders: Sequence[int]) -> dict[str, int]:

@@ -135,9 +135,9 @@ NEWS = """
     WHERE known.content IS DISTINCT FROM said.content
 """
 
-# Of lines that are not stored yet, the orders of those whose SKU has no item on the day of their purchase.
+# Of lines that are not stored yet, those whose SKU has no item on the day of their purchase.
 NOT_MAPPED = f"""
-    SELECT item.order_id
+    SELECT item.order_id, item.listing_id
     FROM json_to_recordset(%(lines)s::json) item (order_id text, listing_id bigint, purchased_at timestamptz)
     CROSS JOIN LATERAL (SELECT item.purchased_at) o
     CROSS JOIN (SELECT zone FROM core_entity WHERE id = %(entity)s) entity
@@ -151,7 +151,8 @@ PURGE_DUE = OLDER.format(
 )
 
 # Who ships is what the channel says; where it says nothing, what a person said. An order that is not ours to ship any more
-# is routed anew, and what was sent for it stays for a person to see.
+# is routed anew, and what was sent for it stays for a person to see. What was mapped when a line came stays so in its history,
+# unless it becomes another SKU, which comes then.
 STORE = f"""
     WITH said AS MATERIALIZED (
         SELECT * FROM json_to_recordset(%(orders)s::json) said (
@@ -184,17 +185,20 @@ STORE = f"""
         FROM said
         JOIN kept USING (order_id)
         CROSS JOIN LATERAL json_to_recordset(said.lines) line (
-            item_id text, listing_id bigint, title text, quantity int, shipped int, price numeric)
+            item_id text, listing_id bigint, title text, quantity int, shipped int, price numeric, mapped boolean)
     ), dropped AS (
         DELETE FROM orders_orderitem line USING kept
         WHERE line.order_id = kept.id AND kept.older AND NOT EXISTS (
             SELECT FROM sold WHERE sold.order_id = line.order_id AND sold.item_id = line.item_id)
     ), lines AS (
-        INSERT INTO orders_orderitem AS known (order_id, item_id, listing_id, title, quantity, shipped, price)
-        SELECT order_id, item_id, listing_id, title, quantity, shipped, price FROM sold
+        INSERT INTO orders_orderitem AS known (
+            order_id, item_id, listing_id, title, quantity, shipped, price, mapped_at_arrival)
+        SELECT order_id, item_id, listing_id, title, quantity, shipped, price, mapped FROM sold
         ON CONFLICT (order_id, item_id) DO UPDATE SET
             listing_id = excluded.listing_id, title = excluded.title, quantity = excluded.quantity,
-            shipped = excluded.shipped, price = excluded.price
+            shipped = excluded.shipped, price = excluded.price,
+            mapped_at_arrival = CASE WHEN known.listing_id = excluded.listing_id
+                                     THEN known.mapped_at_arrival ELSE excluded.mapped_at_arrival END
         WHERE (known.listing_id, known.title, known.quantity, known.shipped, known.price)
               IS DISTINCT FROM (excluded.listing_id, excluded.title, excluded.quantity, excluded.shipped, excluded.price)
     ), buyers AS (

@@ -1,17 +1,13 @@
 """What share of lines and money had an account when it arrived, and has one now: by channel and week, from roll-ups."""
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from django.db import connection
 
+from apps.core.coverage import WEEKS, Share, Week
 from apps.settlements.models import SettlementVersion
-
-WEEKS = 26
-TENTH = Decimal("0.1")
 
 ARRIVED = """
     INSERT INTO settlements_arrival (version_id, marketplace, week, lines, money, mapped_lines, mapped_money)
@@ -50,12 +46,14 @@ TREND = """
         FROM taken JOIN settlements_arrival arrival ON arrival.version_id = taken.id
         GROUP BY 1, 2, 3, 4
     )
-    SELECT place.name, now.marketplace, now.currency, now.week, now.lines, now.money, now.mapped_lines, now.mapped_money,
+    SELECT place.id, place.name, company.name, now.marketplace, now.currency, now.week,
+           now.lines, now.money, now.mapped_lines, now.mapped_money,
            arrived.lines, arrived.money, arrived.mapped_lines, arrived.mapped_money
     FROM now JOIN integrations_connection place ON place.id = now.connection_id
+    JOIN core_entity company ON company.id = place.entity_id
     LEFT JOIN arrived USING (connection_id, marketplace, currency, week)
     WHERE now.week > (SELECT max(week) FROM now) - %(days)s
-    ORDER BY place.name, place.id, now.marketplace, now.currency, now.week
+    ORDER BY company.name, place.name, place.id, now.marketplace, now.currency, now.week
 """
 UNCOVERED = """
     SELECT signature.id, signature.transaction_type, signature.amount_type, signature.amount_description,
@@ -71,44 +69,18 @@ UNCOVERED = """
 """
 
 
-@dataclass(frozen=True)
-class Share:
-    """Lines and money (without sign) of something, and the part of them that has an account."""
-
-    lines: int
-    money: Decimal
-    mapped_lines: int
-    mapped_money: Decimal
-
-    @property
-    def of_lines(self) -> Decimal:
-        return _percent(Decimal(self.mapped_lines), Decimal(self.lines))
-
-    @property
-    def of_money(self) -> Decimal:
-        return _percent(self.mapped_money, self.money)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Channel:
     """A marketplace of a connection, in one currency."""
 
+    connection_id: int
     connection: str
+    company: str
     marketplace: str
     currency: str
 
     def __str__(self) -> str:
         return f"{self.connection}, {self.marketplace or 'no marketplace'}, {self.currency}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Week:
-    """`arrived` None: nobody kept what had an account then. It may be of fewer lines than `now`, where some was not kept."""
-
-    channel: Channel
-    monday: date
-    now: Share
-    arrived: Share | None
 
 
 @dataclass(frozen=True)
@@ -132,17 +104,19 @@ def keep_arrival(version: SettlementVersion) -> None:
 
 
 def trend(entities: Collection[int]) -> list[Week]:
-    """The last WEEKS weeks that have lines, by channel and week. One statement."""
+    """The last WEEKS weeks that have lines, by channel and week. One statement; counts are of lines, money without sign."""
     with connection.cursor() as cursor:
         cursor.execute(TREND, {"entities": list(entities), "days": 7 * WEEKS})
         return [
             Week(
-                channel=Channel(connection=place, marketplace=marketplace, currency=currency),
+                channel=Channel(
+                    connection_id=pk, connection=place, company=company, marketplace=marketplace, currency=currency
+                ),
                 monday=monday,
                 now=Share(*figures[:4]),
                 arrived=Share(*figures[4:]) if figures[4] is not None else None,
             )
-            for place, marketplace, currency, monday, *figures in cursor.fetchall()
+            for pk, place, company, marketplace, currency, monday, *figures in cursor.fetchall()
         ]
 
 
@@ -151,24 +125,3 @@ def uncovered(entities: Collection[int], most: int) -> list[Uncovered]:
     with connection.cursor() as cursor:
         cursor.execute(UNCOVERED, {"entities": list(entities), "most": most})
         return [Uncovered(*row) for row in cursor.fetchall()]
-
-
-def mondays(weeks: Sequence[Week]) -> list[date]:
-    """All Mondays from the first to the last, also those of weeks without lines."""
-    if not weeks:
-        return []
-    first, last = min(week.monday for week in weeks), max(week.monday for week in weeks)
-    return [first + timedelta(days=ahead) for ahead in range(0, (last - first).days + 1, 7)]
-
-
-def by_channel(weeks: Sequence[Week]) -> list[tuple[Channel, dict[date, Week]]]:
-    """Each channel's weeks, in the order of the trend."""
-    found: dict[Channel, dict[date, Week]] = defaultdict(dict)
-    for week in weeks:
-        found[week.channel][week.monday] = week
-    return list(found.items())
-
-
-def _percent(part: Decimal, whole: Decimal) -> Decimal:
-    """Rounded down, so that 100 means all of it."""
-    return (part * 100 / whole if whole else Decimal(100)).quantize(TENTH, ROUND_DOWN)

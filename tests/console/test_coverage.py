@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.console.pictures import CEILING, FLOOR, LEFT, RIGHT, Series, picture
+from apps.core.coverage import Share
 from apps.core.permissions import Role
 from apps.ledger.models import Account
 from apps.settlements import operations
-from apps.settlements.coverage import Share, trend
+from apps.settlements.coverage import trend
 from apps.settlements.models import Arrival
 from tests.console.conftest import Company
 from tests.console.pages import Page
@@ -39,11 +40,11 @@ def map_the_fee(ours: Company) -> None:
 def test_what_arrived_without_an_account_stays_so_and_now_follows_the_rules(ours: Company):
     (before,) = trend([ours.entity.pk])
     assert before.arrived == before.now
-    assert before.now.lines - before.now.mapped_lines == 1
+    assert before.now.count - before.now.mapped_count == 1
     assert before.now.money - before.now.mapped_money == Decimal("4.20")
     map_the_fee(ours)
     (after,) = trend([ours.entity.pk])
-    assert (after.now.of_money, after.now.of_lines) == (100, 100)
+    assert (after.now.of_money, after.now.of_count) == (100, 100)
     assert after.arrived == before.arrived and after.arrived.of_money < 100
 
 
@@ -58,7 +59,7 @@ def test_what_was_not_kept_is_said(ours: Company):
 
 def test_a_share_is_rounded_down_so_that_100_means_all():
     almost = Share(1000, Decimal("1000.00"), 999, Decimal("999.99"))
-    assert (almost.of_lines, almost.of_money) == (Decimal("99.9"), Decimal("99.9"))
+    assert (almost.of_count, almost.of_money) == (Decimal("99.9"), Decimal("99.9"))
 
 
 def test_the_page_names_the_newest_week_and_what_has_no_account(ours: Company, theirs: Company):
@@ -74,7 +75,7 @@ def test_the_file_has_the_figures_of_the_table(ours: Company, theirs: Company):
     (row,) = csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode()))
     (week,) = trend([ours.entity.pk])
     assert row["connection"] == "amazon.co.uk 1"
-    assert Decimal(row["money"]) == week.now.money and int(row["lines with an account at arrival"]) == week.now.mapped_lines
+    assert Decimal(row["money"]) == week.now.money and int(row["lines with an account at arrival"]) == week.now.mapped_count
 
 
 def test_the_page_asks_as_often_for_many_channels(ours: Company):

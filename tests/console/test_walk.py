@@ -39,6 +39,8 @@ READ = {
     "accounts": MONEY,
     "charts": {FINANCE, ADMIN},
     "listings": EVERYBODY,
+    "sku_coverage": EVERYBODY,
+    "sku_coverage_file": EVERYBODY,
     "items": EVERYBODY,
     "imports": {FINANCE, ECOMMERCE, ADMIN},
     "orders": EVERYBODY,
