@@ -22,7 +22,8 @@ from tests.samples import READ
 pytest_plugins = ["tests.sandbox.running"]
 
 # A slow machine is no fault of the code: speed is measured by `make bench` alone.
-hypothesis.settings.register_profile("here", deadline=None, print_blob=True)
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=SLOW, print_blob=True)
 hypothesis.settings.load_profile("here")
 
 # "default" mirrors "owner" (see settings), and Django resets only what is no mirror.

@@ -116,6 +116,8 @@ def config(url: str, token: str, *, examples: int = EXAMPLES, phases: Sequence[s
             "cache": {"enabled": False},
             "headers": {"Authorization": f"Bearer {token}"},
             "continue-on-failure": True,
+            "request-timeout": 300,  # seconds; after ten a slow machine would count as a fault
+            "suppress-health-check": ["too_slow"],
             "generation": {"max-examples": examples, "no-shrink": True, "database": "none"},
             "phases": {name: {"enabled": name in phases} for name in (*TRIED, "coverage", "stateful")},
             "checks": {"positive_data_acceptance": {"expected-statuses": accepted}},
