@@ -21,6 +21,7 @@ from apps.api import (
     runs,
     saved_views,
     settlements,
+    shifts,
     stock,
     trends,
 )
@@ -36,6 +37,7 @@ for prefix, resource in {
     "saved-views": saved_views.SavedViews,
     "runbooks": runbooks.Runbooks,
     "routines": routines.Routines,
+    "shifts": shifts.Shifts,
     "settlements": settlements.Settlements,
     "chains": chains.Chains,
     "journals": journals.Journals,

@@ -13,11 +13,13 @@ from apps.console.screens import door, render_screen, show_in_zone
 from apps.console.whose import Whose, whose
 from apps.core.errors import NotAllowed
 from apps.core.models import Entity, User
-from apps.core.refusals import not_allowed_words
+from apps.core.permissions import KEEP_CALENDAR
+from apps.core.refusals import not_allowed_words, who_can
 from apps.exceptions.models import Case
 from apps.work.models import SignedCheck
 from apps.work.routine_deeds import PEAK, SIGN, Subject, deeds_of
 from apps.work.routines import ROUTINES, Entry, Routine, days, decided, due, next_due
+from apps.work.workdays import is_set
 
 ENTRIES_SHOWN = 200
 DAYS_SHOWN = 7
@@ -132,6 +134,9 @@ def _show(request: HttpRequest, subject: Subject, attempted: Attempted | None) -
         "others": [(deed.name, deed.label) for deed in deeds.values() if deed != chosen] if attempted else [],
         "others_alone": not attempted and PEAK.name in deeds and not may_not(PEAK, subject, request.user),
         "off": week[-1].off,
+        "calendar_set": is_set(subject.entity),
+        "keeps_calendar": request.user.may(KEEP_CALENDAR, subject.entity_id),
+        "calendar_by": who_can(KEEP_CALENDAR, [subject.entity_id]),
     }
     status = attempted.status if attempted else 200
     return render_screen(request, "check.html", context, partial="preview", status=status)

@@ -1,5 +1,6 @@
 """Connections: the accounts that feeds come from; an admin adds one with what it signs in with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -16,7 +17,7 @@ from apps.core.models import Entity
 from apps.core.permissions import KEEP_CONNECTIONS, READ_RUNS
 from apps.integrations import operations
 from apps.integrations.forms import CredentialsForm, by_region
-from apps.integrations.marketplaces import name_of
+from apps.integrations.marketplaces import AT_HOME, name_of
 from apps.integrations.models import Connection
 from apps.integrations.regions import AMAZON, regions
 
@@ -25,7 +26,7 @@ class AccountForm(forms.Form):
     entity = forms.ModelChoiceField(Entity.objects.none(), label="Company", empty_label=None)
     name = forms.CharField(label="Name", max_length=120, help_text="As people call it: Amazon Europe")
     region = forms.ChoiceField(label="Region")
-    account = forms.CharField(label="Seller id", max_length=60, required=False, help_text="Amazon's id of you: A2…")
+    account = forms.CharField(label="Seller id", max_length=60, help_text="Amazon's id of you: A2…")
     marketplaces = forms.MultipleChoiceField(
         label="Marketplaces",
         required=False,
@@ -33,19 +34,45 @@ class AccountForm(forms.Form):
         help_text="Those of the region that you sell in",
     )
 
-    def __init__(self, companies: list[Entity], data: Any = None):
-        super().__init__(data)
+    def __init__(self, companies: list[Entity], data: Any = None, *, asked: Entity | None = None):
+        """It begins as the company most likely fills it in: the one that is asked for, else the first without an account."""
+        super().__init__(data, initial=_suggested(companies, asked))
         found = regions()
+        self.fields["account"].widget.attrs["autofocus"] = asked is not None
         self.fields["entity"].queryset = Entity.objects.filter(pk__in=[company.pk for company in companies])
         self.fields["region"].choices = [(code, region.title) for code, region in found.items()]
         self.fields["marketplaces"].choices = by_region(AMAZON.values())
 
 
+def without_account(companies: Sequence[Entity]) -> list[Entity]:
+    """Those of which nobody has connected an Amazon account."""
+    connected = Connection.objects.filter(entity__in=companies, kind=Connection.Kind.AMAZON)
+    having = set(connected.values_list("entity_id", flat=True))
+    return [company for company in companies if company.pk not in having]
+
+
+def _suggested(companies: list[Entity], asked: Entity | None) -> dict[str, Any]:
+    """A company, a name that is free in it, and the marketplace of its country."""
+    if not companies:
+        return {}
+    company = asked or next(iter(without_account(companies)), companies[0])
+    taken = set(company.connections.values_list("name", flat=True))
+    names = ("Amazon", *(f"Amazon {number}" for number in range(2, len(taken) + 2)))
+    home = AT_HOME.get(company.country)
+    return {
+        "entity": company,
+        "name": next(name for name in names if name not in taken),
+        "region": next((code for code, region in regions().items() if home in region.marketplaces), None),
+        "marketplaces": [home] if home else [],
+    }
+
+
 @door(READ_RUNS, methods=["GET", "POST"])
 def connections(request: HttpRequest) -> HttpResponse:
-    """By name. A POST adds an account, and has it checked at once."""
+    """By name. A POST adds an account, and has it checked at once; ?company= is the one whose account is to be added."""
     keeps = [company for company in request.companies.all if request.user.may(KEEP_CONNECTIONS, company.pk)]
-    form, secrets, status = AccountForm(keeps), CredentialsForm(None, request.user), 200
+    asked = next((company for company in keeps if str(company.pk) == request.GET.get("company")), None)
+    form, secrets, status = AccountForm(keeps, asked=asked), CredentialsForm(None, request.user), 200
     if request.method == "POST":
         if not keeps:
             raise NotAllowed(f"Your role cannot {KEEP_CONNECTIONS.does}. Nothing was changed.")

@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.console.alerts import faulty_channels
-from apps.console.jobs import TROUBLED
 from apps.core.models import User
 from apps.core.permissions import (
     IMPORT_SHEETS,
@@ -23,6 +22,7 @@ from apps.core.permissions import (
     Team,
 )
 from apps.exceptions.models import State, Tally
+from apps.integrations.jobs import TROUBLED
 from apps.integrations.models import Job
 from apps.integrations.runs import KIND as SYNC
 from apps.work.models import Proposal
@@ -51,6 +51,7 @@ def frame(context: dict[str, Any]) -> dict[str, Any]:
             [
                 *_queues(user, companies.ids),
                 Place("Bulk actions", reverse("bulks")),
+                Place("Shift notes", reverse("shifts")),
                 Place("Runbooks", reverse("runbooks")),
             ],
         ),

@@ -9,7 +9,8 @@ from django.shortcuts import redirect
 from django.utils import timezone
 
 from apps.console.alerts import faulty_channels
-from apps.console.jobs import TROUBLED
+from apps.console.connections import without_account
+from apps.console.desks import desks, left_to, way_to_end
 from apps.console.pictures import sparks
 from apps.console.queue import totals
 from apps.console.screens import Companies, door, render_screen
@@ -17,7 +18,7 @@ from apps.console.settlements import WAITING, Row, refused_files, rows_of
 from apps.console.start import nothing_read_yet
 from apps.console.trends import finding
 from apps.core.models import Entity, User
-from apps.core.permissions import READ_MONEY, RUN_JOBS, Team
+from apps.core.permissions import KEEP_CONNECTIONS, READ_MONEY, RUN_JOBS, Team
 from apps.exceptions.models import State, Tally
 from apps.exceptions.reference import score_words
 from apps.exceptions.types import REGISTRY
@@ -78,6 +79,9 @@ def home(request: HttpRequest) -> HttpResponse:
         "troubled": _troubled(user, companies) if user.may_anywhere(RUN_JOBS) else None,
         "approvals": _approvals(user, companies),
         "unheard": list(companies.within(faulty_channels(user))),
+        "unconnected": without_account([each for each in companies.shown if user.may(KEEP_CONNECTIONS, each.pk)]),
+        "left": left_to(user, companies),
+        "way_to_end": way_to_end(desks(user, companies)),
         "several": companies.several,
         **_flow(companies, queues),
     }
@@ -148,5 +152,5 @@ def _payouts(versions: Any) -> dict:
 
 
 def _troubled(user: User, companies: Companies) -> list[tuple[Any, str]]:
-    found = companies.within(Job.objects.visible_to(user)).filter(state__in=TROUBLED).select_related("file").order_by("-pk")
+    found = companies.within(Job.objects.visible_to(user)).filter(state__in=jobs.TROUBLED).select_related("file").order_by("-pk")
     return [(job, jobs.title(job)) for job in found[:JOBS_SHOWN]]

@@ -16,11 +16,10 @@ MOVES = {  # name -> label, operation, states it is offered in, words afterwards
     "run-again": ("Run it again", operations.run_again, operations.CAN_RUN_AGAIN, "A worker starts it again."),
     "stop": ("Stop it", operations.stop, operations.CAN_STOP, "Stopped. Nothing of it was kept."),
 }
-TROUBLED = (JobState.FAILED, JobState.STUCK)
 VIEWS = {
     "all": ("All", JobState.values),
     "under-way": ("Under way", (JobState.WAITING, JobState.RUNNING)),
-    "troubled": ("Failed or stuck", TROUBLED),
+    "troubled": ("Failed or stuck", jobs.TROUBLED),
 }
 
 

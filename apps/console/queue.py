@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from apps.console.desks import desks, left_to, way_to_end
 from apps.console.screens import PAGE, Companies, door, render_screen
 from apps.core.errors import NotAllowed
 from apps.core.models import User
@@ -71,6 +72,8 @@ def show_queue(request: HttpRequest, asked: CaseFilter, *, refused: str = "", st
         "bulk_moves": BULK_MOVES.values(),
         "bulk_actions": [each for each in _actions(asked) if request.user.may_anywhere(each.permission)],
         "several": request.companies.several,
+        "left": left_to(request.user, request.companies, team),
+        "way_to_end": way_to_end(desks(request.user, request.companies, team)),
         "refused": refused,
         "watched": [kind.title for kind in REGISTRY.values() if kind.team == team],
     }

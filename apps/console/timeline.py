@@ -143,6 +143,10 @@ def _day_set(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     return f"made {day.day} {day:%b %Y} a day {'of work' if entry.after['works'] else 'off'}: {entry.after['name']}.", ""
 
 
+def _shift_ended(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
+    return f"ended a shift of {entry.after['team']} and left a note to {entry.after['to']}.", entry.reason
+
+
 def _acted(entry: AuditEntry, zone: ZoneInfo) -> tuple[str, str]:
     """An action on a case, or what happened to something else: "fee.mapped" is "Fee mapped."."""
     reason = entry.reason and f"Reason: {entry.reason}"
@@ -194,6 +198,8 @@ SENTENCES: dict[str, Callable[[AuditEntry, ZoneInfo], tuple[str, str]]] = {
     "alerts.measures-set": _moved("changed the measures."),
     "calendar.set": _moved("set the working days."),
     "calendar.day-set": _day_set,
+    "shift.ended": _shift_ended,
+    "shift.taken-over": lambda entry, zone: (f"took over what {entry.after['written by']} left.", ""),
     "runbook.written": _moved("wrote what the company adds."),
     "runbook.taken-out": _moved("took out what the company added."),
     "platform.key-changed": _moved("made a new key."),

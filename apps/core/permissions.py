@@ -72,6 +72,9 @@ KEEP_STOCK = _permission("stock.keep", "set stock buffers", Role.ECOMMERCE)
 SIGN_CHECKS = _permission("checks.sign", "sign the daily check", Role.OPS)
 SIGN_VARIANCE = _permission("variance.sign", "sign the inventory variance review", Role.ECOMMERCE)
 SIGN_PAYOUTS = _permission("payouts.sign", "sign the payout reconciliation", Role.FINANCE)
+END_SHIFTS = _permission(
+    "shifts.end", "end a shift or take one over", Role.FINANCE, Role.ECOMMERCE, Role.OPS, Role.ADMIN
+)
 KEEP_CALENDAR = _permission("calendar.keep", "keep the company's working days", Role.OPS, Role.ADMIN)
 IMPORT_SHEETS = _permission("sheets.import", "import spreadsheets", Role.ADMIN, Role.ECOMMERCE, Role.FINANCE)
 IMPORT_ITEMS = _permission("sheets.items", "import items", Role.ADMIN, Role.ECOMMERCE)

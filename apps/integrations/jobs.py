@@ -36,6 +36,7 @@ MAY_LOSE = 3  # leases; after that a person looks at it
 FORGOTTEN_AFTER = timedelta(seconds=15)
 LOOK_EVERY = 0.5  # seconds between looks at a job that a worker runs
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STUCK, JobState.STOPPED)
+TROUBLED = (JobState.FAILED, JobState.STUCK)
 
 HOLD = """
     UPDATE integrations_job SET lease_until = statement_timestamp() + %(lease)s

@@ -26,6 +26,33 @@ NAMES = {
     "A19VAU5U5O7RUS": "Singapore",
 }
 
+AT_HOME = {
+    "GB": "A1F83G8C2ARO7P",
+    "DE": "A1PA6795UKMFR9",
+    "FR": "A13V1IB3VIYZZH",
+    "IT": "APJ6JRA9NG5V4",
+    "ES": "A1RKKUPIHCS9HS",
+    "NL": "A1805IZSGTT6HS",
+    "BE": "AMEN7PMS3EDWL",
+    "IE": "A28R8C7NBKEWEA",
+    "SE": "A2NODRKZP88ZB9",
+    "PL": "A1C3SOZRARQ6R3",
+    "TR": "A33AVAJ2PDY3EV",
+    "AE": "A2VIGQ35RCS4UG",
+    "SA": "A17E79C6D8DWNP",
+    "EG": "ARBP9OOSHTCHU",
+    "ZA": "AE08WJ6YKNBMC",
+    "IN": "A21TJRUUN4KGV",
+    "US": "ATVPDKIKX0DER",
+    "CA": "A2EUQ1WTGCTBG2",
+    "MX": "A1AM78C64UM0Y8",
+    "BR": "A2Q3Y263D00KWC",
+    "JP": "A1VC38T7YXB528",
+    "AU": "A39IBJ37TRP1C6",
+    "SG": "A19VAU5U5O7RUS",
+}
+"""Marketplaces by the country that each is in, ISO 3166."""
+
 SITES = {
     "amazon.co.uk": "A1F83G8C2ARO7P",
     "amazon.de": "A1PA6795UKMFR9",

@@ -12,6 +12,7 @@ from apps.core.models import Entity, User
 from apps.core.permissions import PERMISSIONS, Permission, Role, Team
 from apps.work.alerts.models import Alert, AlertCase, AlertPolicy, Channel  # noqa: F401  where Django looks for tables
 from apps.work.bulk.models import Bulk, BulkMember, FrozenList  # noqa: F401
+from apps.work.shifts.models import ShiftNote  # noqa: F401
 
 
 class PeakDay(models.Model):

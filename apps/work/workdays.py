@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from apps.work.models import OwnDay, WorkCalendar
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 REGIONS: Mapping[str, list[str]] = holidays.list_supported_countries(include_aliases=False)
 ENGLISH = "en_US"
+LONGEST_OFF = 60  # days that are looked at for time of work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,11 @@ def calendar_of(entity: Entity) -> WorkCalendar:
     return WorkCalendar.objects.filter(entity=entity).first() or WorkCalendar(entity=entity)
 
 
+def is_set(entity: Entity) -> bool:
+    """Whether anybody has said on which days the company works."""
+    return WorkCalendar.objects.filter(entity=entity).exists()
+
+
 def work_days(entity: Entity) -> WorkDays:
     """Two queries."""
     calendar = calendar_of(entity)
@@ -64,6 +70,19 @@ def work_days(entity: Entity) -> WorkDays:
         subdivision=calendar.subdivision,
         own={row.day: (row.works, row.name) for row in entity.own_days.all()},
     )
+
+
+def ahead(entity: Entity, now: datetime, time: timedelta) -> datetime:
+    """When so much time of working days will have passed: a day off does not count. Two queries."""
+    work, zone, begins = work_days(entity), ZoneInfo(entity.zone), now
+    for day in (now.astimezone(zone).date() + timedelta(days=n) for n in range(LONGEST_OFF)):
+        ends = datetime.combine(day + timedelta(days=1), datetime.min.time(), zone).astimezone(UTC)
+        if not work.off(day):
+            if begins + time <= ends:
+                return begins + time
+            time -= ends - begins
+        begins = ends
+    return begins
 
 
 @transaction.atomic

@@ -28,9 +28,21 @@ from apps.settlements.leg_jobs import READ_LEGS
 from apps.settlements.models import READ_FILE
 from apps.work.runbooks import addition, write
 from apps.work.workdays import set_calendar, set_day, work_days
-from opsconsole.demo import alerts, amazon, history, platform, waiting
+from opsconsole.demo import alerts, amazon, history, platform, shifts, waiting
 from opsconsole.demo.books import keep_books
-from opsconsole.demo.people import BRACKENFOLD, COMPANIES, IAN, LINDWICK, MARTA, PEOPLE, PRIYA, Company, Person
+from opsconsole.demo.people import (
+    BRACKENFOLD,
+    COMPANIES,
+    IAN,
+    KOFI,
+    LINDWICK,
+    MARTA,
+    NADIA,
+    PEOPLE,
+    PRIYA,
+    Company,
+    Person,
+)
 from opsconsole.demo.story import Download, late_leg_file, leg_files, lost_leg_file, settlement_files
 
 LOADED = "demo.loaded"
@@ -74,6 +86,7 @@ def load(say: Callable[[str], None]) -> bool:
     waiting.check_a_bulk(home, marta=people[MARTA])
     say("Alerts, as mails into a folder")
     alerts.tell(channels)
+    shifts.leave_notes(home, priya=people[PRIYA], marta=people[MARTA], kofi=people[KOFI], nadia=people[NADIA])
     AuditEntry.objects.record(actor=None, entity=home, verb=LOADED, subject=f"entity:{home.pk}")
     return True
 

@@ -41,9 +41,12 @@ PRIYA = Person(name="Priya Nair", role=Role.FINANCE, knows="finance, who maps", 
 MARTA = Person(name="Marta Lis", role=Role.FINANCE, knows="finance, who approves; both companies", companies=COMPANIES)
 TOM = Person(name="Tom Ashworth", role=Role.ECOMMERCE, knows="ecommerce", companies=(BRACKENFOLD,))
 KOFI = Person(name="Kofi Mensah", role=Role.OPS, knows="operations of both companies", companies=COMPANIES)
+NADIA = Person(
+    name="Nadia Okafor", role=Role.OPS, knows="operations, the night before Kofi; both companies", companies=COMPANIES
+)
 IAN = Person(name="Ian Grove", role=Role.ADMIN, knows="admin of both companies", companies=COMPANIES)
 ELIN = Person(name="Elin Berg", role=Role.VIEWER, knows="viewer", companies=(BRACKENFOLD,))
-PEOPLE = (PRIYA, MARTA, TOM, KOFI, IAN, ELIN)
+PEOPLE = (PRIYA, MARTA, TOM, KOFI, NADIA, IAN, ELIN)
 
 
 def logins() -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opsconsole.demo.people import ELIN, IAN, KOFI, MARTA, PASSWORD, PRIYA, TOM
+from opsconsole.demo.people import BRACKENFOLD, ELIN, IAN, KOFI, MARTA, PASSWORD, PRIYA, TOM
 from opsconsole.demo.story import DE_3, GARDEN_1, GARDEN_2, UK_1, UK_4
 
 if TYPE_CHECKING:  # only the development requirements bring it
@@ -86,6 +86,19 @@ def _mark_a_peak(page: Page) -> None:
 def _the_calendar(page: Page) -> None:
     _the_check(page)
     page.get_by_role("link", name="Calendar", exact=True).click()
+
+
+def _shift_ended(page: Page) -> None:
+    """The note as it would be, before anything is written."""
+    page.goto("/shifts/")
+    page.get_by_role("link", name=f"Finance, {BRACKENFOLD.name}").click()
+    page.get_by_label("To whom").select_option(label=PRIYA.name)
+    page.locator("#preview").get_by_text(f"Hand over to {PRIYA.name}").wait_for()
+
+
+def _alone(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="End your shift").click()
 
 
 def _held_legs(page: Page) -> None:
@@ -425,6 +438,12 @@ def screens(newcomer: Login) -> list[Screen]:
             ("case-facilitator", priya, case_of("settlement.facilitator-not-zero")),
             ("case-tax-code", marta, case_of("ledger.tax-code-unmapped")),
             ("case-job", kofi, case_of("job.stuck", team="ops")),
+            ("shift-notes", kofi, at("/shifts/")),
+            ("shift-notes-empty", newcomer, at("/shifts/")),
+            ("shift-note", kofi, first_of("/shifts/")),
+            ("shift-note-taken", priya, first_of("/shifts/")),
+            ("shift-end", marta, _shift_ended),
+            ("shift-end-alone", tom, _alone),
             ("runbooks", kofi, at("/runbooks/")),
             ("runbooks-found", tom, at("/runbooks/?q=reserve")),
             ("runbook", priya, at("/runbooks/settlement.fee-unmapped/")),

@@ -28,6 +28,7 @@ from tests.console.queries.rows import (
     a_level,
     a_mapped_listing,
     a_settlement,
+    a_shift_note,
     a_signature,
     an_approved,
     an_entry,
@@ -137,6 +138,7 @@ LISTS: dict[str, tuple[str, Callable[[Connection], object]]] = {
     "stock, low": ("stock/?low=true", a_level),
     "jobs": ("jobs/", a_job),
     "saved views": ("saved-views/", a_view),
+    "shift notes": ("shifts/", a_shift_note),
 }
 
 

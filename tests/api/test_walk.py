@@ -41,8 +41,9 @@ READ = {
     "jobs": MONEY | FEEDS,
     "routines": EVERYBODY,
     "saved-views": EVERYBODY,
+    "shifts": EVERYBODY,
 }
-ONE = READ | {"cases": MONEY, "bulk": MONEY, "approvals": MONEY, "imports": {ECOMMERCE, ADMIN}, "saved-views": MONEY}
+ONE = READ | dict.fromkeys(("cases", "bulk", "approvals", "saved-views", "shifts"), MONEY) | {"imports": {ECOMMERCE, ADMIN}}
 BELOW = {
     "cases-actions": ("cases", "actions/"),
     "cases-timeline": ("cases", "timeline/"),
@@ -96,6 +97,7 @@ WRITTEN = {  # name -> kind, what follows the record, a body that is well-formed
     "approvals-approve": ("approvals", "approve/", {"digest": "0"}),
     "approvals-decline": ("approvals", "decline/", {"words": "no"}),
     "approvals-withdraw": ("approvals", "withdraw/", {}),
+    "shifts-take-over": ("shifts", "take-over/", {}),
     "listings-preview": ("listings", "actions/map/preview/", {}),
     "listings-perform": ("listings", "actions/map/perform/", {"digest": "0"}),
     "journals-withdraw": ("journals", "withdraw/", {"digest": "0", "data": {"reason": "odd"}}),
@@ -125,6 +127,7 @@ ALLOWED = {
     "runbooks": {FINANCE},
     "bulk": {FINANCE},  # who made it
     "approvals": {FINANCE},  # who asked, and so alone withdraws
+    "shifts": {FINANCE},
     "approvals-approve": set(),
     "approvals-decline": set(),
 }
@@ -152,6 +155,7 @@ def key_of(kind: str, company: Company) -> int | str:
         "jobs": lambda: company.run.job_id,
         "routines": lambda: f"{company.entity.pk}-rejected-orders",
         "saved-views": lambda: company.saved_view.pk,
+        "shifts": lambda: company.shift_note.pk,
     }[kind]()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from opsconsole.demo.people import ELIN, IAN, KOFI, MARTA, PRIYA, TOM, Person
+from opsconsole.demo.amazon import CREDENTIALS
+from opsconsole.demo.people import ELIN, IAN, KOFI, LINDWICK, MARTA, PRIYA, TOM, Person
 from opsconsole.demo.tour import Login, sign_in
 from tests.children import supervised_by
 
@@ -108,6 +109,21 @@ def test_an_admin_imports_a_spreadsheet(hands_of, tmp_path: Path):
     ian.press("Check it")
     ian.press("Save 1 row")
     expect(ian.page.get_by_role("heading", level=1)).to_contain_text("1 row of items.csv is saved", timeout=SOON)
+    assert ian.clicks <= MOST
+
+
+def test_an_admin_connects_an_amazon_account(hands_of):
+    """Of Lindwick, which has none: a name and its country's marketplace stand there, and the first field is begun."""
+    ian = hands_of(IAN)
+    ian.click(ian.page.get_by_role("link", name="Connect it"))
+    expect(ian.page.get_by_label("Seller id")).to_be_focused()
+    ian.page.keyboard.type("A2LINDWICK7")
+    ian.write(ian.page.get_by_label("Client id"), CREDENTIALS["client_id"])
+    ian.write(ian.page.get_by_label("Client secret"), CREDENTIALS["client_secret"])
+    ian.write(ian.page.get_by_label("Refresh token"), CREDENTIALS["refresh_token"])
+    ian.press("Connect and check it")
+    expect(ian.page.locator("#notices")).to_contain_text("Amazon is connected, and is being checked.")
+    expect(ian.page.locator(".lede").first).to_contain_text(f"A2LINDWICK7, {LINDWICK.name}. Germany.")
     assert ian.clicks <= MOST
 
 

@@ -30,11 +30,13 @@ from apps.work.alerts.models import Alert
 from apps.work.bulk.models import Bulk
 from apps.work.bulk.operations import freeze
 from apps.work.filters import CaseFilter
-from apps.work.models import Proposal, RunbookAddition, SavedView, SignedCheck
+from apps.work.models import Proposal, RunbookAddition, SavedView, ShiftNote, SignedCheck
 from apps.work.proposals import propose
 from apps.work.routines import ROUTINES, sign
 from apps.work.runbooks import write
 from apps.work.saved_views import save, share
+from apps.work.shifts.drafting import draft
+from apps.work.shifts.operations import shift_of
 from tests.factories import ConnectionFactory, EntityFactory, ListingFactory, OrderFactory, OrderItemFactory, person
 from tests.imports.sheets import bring, csv_of
 from tests.inventory.scans import amazon, scan, summary
@@ -107,6 +109,22 @@ class Company:
             return found
         actor = self.people[Role.OPS]
         return sign(routine=ROUTINES["rejected-orders"], entity=self.entity, now=timezone.now(), note="", actor=actor)
+
+    @property
+    def shift_note(self) -> ShiftNote:
+        """What finance left to finance, at the latest now, as rows go: one person cannot hand over to nobody."""
+        if found := ShiftNote.objects.filter(entity=self.entity).first():
+            return found
+        shift = shift_of(self.entity, Team.FINANCE, timezone.now())
+        return ShiftNote.objects.create(
+            entity=self.entity,
+            team=Team.FINANCE,
+            written_by=self.people[Role.FINANCE],
+            written_at=shift.now,
+            since=shift.since,
+            words=f"Amazon calls {self.people[Role.FINANCE].name} back at nine.",
+            facts=[section.said for section in draft(shift)],
+        )
 
     @property
     def listing(self) -> Listing:

@@ -47,6 +47,7 @@ POSTED = {  # what only takes a form -> the page of the thing, and the deed's na
     "run_do": ("run", "stop"),
     "saved_view_do": ("saved_view", "delete"),
     "stock_listing_do": ("stock_listing", "buffer"),
+    "take_over": ("shift", "take-over"),
     "void": ("batch", "void"),
     "withdraw": ("journal", "withdraw"),
 }

@@ -24,7 +24,7 @@ from apps.integrations.feeds import FEEDS
 from apps.integrations.models import Connection, Job, JobState, Source, SyncRun
 from tests.console.conftest import signed_in
 from tests.console.pages import Page
-from tests.factories import CaseFactory, ConnectionFactory, EntityFactory, person
+from tests.factories import CaseFactory, ConnectionFactory, EntityFactory, StoredFileFactory, person
 from tests.integrations.things import EVERY, FEED, QUIET_AFTER, Outside, evidence, feed, revoked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -280,6 +280,25 @@ class TestConnections:
         assert answer.status_code == 422
         assert "Europe brings United Kingdom, Germany of this account already." in text(answer)
         assert not Connection.objects.filter(name="Again").exists()
+
+    def test_the_form_begins_with_a_company_that_has_none_a_free_name_and_its_own_marketplace(self, source, settings):
+        settings.SANDBOX_URL = ""
+        berlin = EntityFactory(name="Zander GmbH", country="DE")
+        ConnectionFactory(entity=berlin, name="Amazon")
+        connected = ConnectionFactory(entity=source.connection.entity, name="Amazon", kind=Connection.Kind.AMAZON)
+        ian = person(Role.ADMIN, connected.entity)
+        ian.memberships.create(entity=berlin, role=Role.ADMIN)
+        form = signed_in(ian).get(reverse("connections")).context["form"]
+        assert (form["entity"].value(), form["name"].value()) == (berlin.pk, "Amazon 2")
+        assert (form["region"].value(), form["marketplaces"].value()) == ("EU", ["A1PA6795UKMFR9"])
+        chosen = signed_in(ian).get(reverse("connections"), {"company": connected.entity_id})
+        assert chosen.context["form"]["name"].value() == "Amazon 2" and "autofocus" in text(chosen)
+        StoredFileFactory(connection=connected)  # else today is the first-run page
+        today = text(signed_in(ian).get(reverse("home")))
+        assert "Zander GmbH has no Amazon account here." in today
+        alone = signed_in(person(Role.ADMIN, EntityFactory(country="US")))
+        form = alone.get(reverse("connections")).context["form"]
+        assert (form["name"].value(), form["region"].value()) == ("Amazon", "NA")
 
     def test_only_admins_of_the_company_add_one(self, source):
         assert client(source, Role.OPS).post(reverse("connections"), self.asked(source)).status_code == 403

@@ -54,6 +54,7 @@ READ = {
     "bulks": EVERYBODY,
     "people": {ADMIN},
     "runbooks": EVERYBODY,
+    "shifts": EVERYBODY,
     "my_account": EVERYBODY,
     "stock": EVERYBODY,
     "api_docs": EVERYBODY,
@@ -94,6 +95,8 @@ OF_ONE = {
     "order": EVERYBODY,
     "order_settings": EVERYBODY,
     "check": EVERYBODY,
+    "shift": MONEY,
+    "end_shift": {FINANCE},
     "work_calendar": EVERYBODY,
     "signed_check": EVERYBODY,
     "run": FEEDS,
@@ -112,7 +115,7 @@ OF_ONE = {
     "api_docs_of": EVERYBODY,
 }
 NOBODYS = ("import_empty", "api_docs_of", "runbook")  # an empty sheet, and what is the same for everybody
-HIDDEN = ("bulk", "bulk_results", "alert", "alert_channel", "case", "approval")  # are not there for whom they are not
+HIDDEN = ("bulk", "bulk_results", "alert", "alert_channel", "case", "approval", "shift")  # are not there for whom they are not
 WRITTEN = {
     "approval_do",
     "account_do",
@@ -138,6 +141,7 @@ WRITTEN = {
     "save_view",
     "saved_view_do",
     "stock_listing_do",
+    "take_over",
     "void",
     "withdraw",
 }
@@ -181,6 +185,8 @@ def address_of(name: str, company: Company) -> str:
         "work_calendar": lambda: [company.entity.pk],
         "check": lambda: [company.entity.pk, "rejected-orders"],
         "signed_check": lambda: [company.signed_check.pk],
+        "shift": lambda: [company.shift_note.pk],
+        "end_shift": lambda: [company.entity.pk, "finance"],
         "listing": lambda: [company.listing.pk],
         "release": lambda: [company.release.pk],
         "held_legs": lambda: [company.held_legs.pk],

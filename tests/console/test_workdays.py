@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.core.permissions import Role
 from apps.work.models import SignedCheck
 from tests.console.conftest import signed_in
+from tests.console.pages import Page
 from tests.factories import EntityFactory, person
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,20 @@ def test_a_month_names_its_holidays_and_a_day_is_taken_out():
     assert "Payout reconciliation" in read and "Set the day" not in read and "can." in read and "Wednesday" in read
     assert elin.post(address, week).status_code == 403
     assert kofi.get(reverse("work_calendar", args=[EntityFactory().pk])).status_code == 404
+
+
+def test_a_check_says_that_no_calendar_is_set_and_who_sets_it():
+    entity = EntityFactory()
+    kofi, elin = (signed_in(person(role, entity, name=name)) for role, name in ((Role.OPS, "Kofi"), (Role.VIEWER, "Elin")))
+    calendar = reverse("work_calendar", args=[entity.pk])
+    check = reverse("check", args=[entity.pk, "rejected-orders"])
+    said = "No calendar is set: each day counts as a work day."
+    page = kofi.get(check)
+    assert said in page.content.decode() and Page(page).linked("Set it") == calendar
+    read = elin.get(check).content.decode()
+    assert said in read and "Kofi can." in read and "Set it" not in read
+    kofi.post(calendar, {"weekdays": range(7), "country": ""})
+    assert said not in kofi.get(check).content.decode()
 
 
 def test_who_does_not_read_money_is_told_so_at_the_payouts():

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Q, Sum
+from django.urls import reverse
 
 from apps.core.permissions import Team
 from apps.core.words import counted
@@ -13,6 +14,7 @@ from apps.work.alerts.channels import says_all_clear
 from apps.work.alerts.composing import Line, Message
 from apps.work.alerts.models import Alert, Channel
 from apps.work.alerts.rules import Policy, Severity
+from apps.work.shifts.models import ShiftNote
 
 DAY = timedelta(days=1)
 WEEK = timedelta(weeks=1)
@@ -75,6 +77,7 @@ def _message(channel: Channel, policy: Policy, now: datetime) -> Message:
     if stake := composing.sums_in_words(stakes):
         body.append((f"{stake} at stake in {counted(seen['live'], 'exception')}.", ""))
     body += [(f"{line}.", f"{queue}?type={code}") for code, line in _rising(channel, policy, now)]
+    body += _left_lying(channel, now)
     top = Case.objects.live().filter(waiting, entity=channel.entity_id, team=channel.team).select_related("entity")
     for place, case in enumerate(top.by_rank()[:TOP], 1):
         words = composing.worded(case)
@@ -82,6 +85,20 @@ def _message(channel: Channel, policy: Policy, now: datetime) -> Message:
     team = Team(channel.team).label
     finding = ", ".join(f"{count:,} {words}" for count, words, _ in said[:2] if count) or counted(seen["live"], "exception")
     return Message(subject=f"{team}, {here:%a} {here.day} {here:%b}: {finding} · {channel.entity.name}", body=body)
+
+
+def _left_lying(channel: Channel, now: datetime) -> list[Line]:
+    """The note between shifts that waits for longer than a shift, if there is one."""
+    zone, waiting = ZoneInfo(channel.entity.zone), ShiftNote.objects.waiting()
+    notes = waiting.filter(entity=channel.entity_id, team=channel.team).select_related("written_by")
+    return [
+        (
+            f"Nobody has taken over what {note.written_by.name} left {floods.moment(note.written_at, now, zone)}.",
+            reverse("shift", args=[note.pk]),
+        )
+        for note in notes
+        if note.is_late(now)
+    ]
 
 
 def _rising(channel: Channel, policy: Policy, now: datetime) -> list[tuple[str, str]]:

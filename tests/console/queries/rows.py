@@ -18,6 +18,7 @@ from apps.platforms.models import FailedRecord, Platform, Retry
 from apps.settlements.models import READ_FILE, ChainLink, FeeSignature, ReserveChain, SettlementJournal
 from apps.work.alerts.models import Alert, AlertCase, Channel
 from apps.work.bulk.models import Bulk, BulkMember
+from apps.work.models import ShiftNote
 from tests.factories import (
     CaseFactory,
     ConnectionFactory,
@@ -253,3 +254,12 @@ def a_failed_record(place: Connection) -> FailedRecord:
 def a_platform(place: Connection) -> None:
     connection = ConnectionFactory(entity=place.entity, kind="platform")
     Platform.objects.create(connection=connection, digest=str(connection.pk), prefix="ocp_", posted_at=timezone.now())
+
+
+def a_shift_note(place: Connection) -> None:
+    """One of finance that another took over, and one that it carried along."""
+    marta, priya = person(Role.FINANCE, place.entity), person(Role.FINANCE, place.entity)
+    at, now = timezone.now() - timedelta(hours=1), timezone.now()
+    said = {"entity": place.entity, "team": "finance", "written_by": marta, "written_at": at, "since": at - timedelta(hours=8)}
+    taken = ShiftNote.objects.create(**said, to=priya, words="Read it.", state="taken", taken_by=priya, taken_at=now)
+    ShiftNote.objects.create(**said, state="carried", carried_by=taken)
