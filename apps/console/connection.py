@@ -19,7 +19,7 @@ from apps.core.permissions import KEEP_CONNECTIONS, READ_RUNS, RUN_JOBS
 from apps.exceptions.forms import ReasonForm
 from apps.exceptions.models import Case
 from apps.exceptions.types import Plan, digest
-from apps.integrations import operations, runs
+from apps.integrations import endings, operations
 from apps.integrations.checks import KIND as CHECK
 from apps.integrations.exception_types.acting import plan_replacing
 from apps.integrations.feeds import FEEDS, title_of
@@ -148,7 +148,7 @@ DEEDS = {
             form=PauseForm,
             preview=_PAUSE[0],
             run=_PAUSE[1],
-            clears=(runs.FEED_STALE,),
+            clears=(endings.FEED_STALE,),
         ),
         Deed(
             name="resume",
@@ -198,7 +198,7 @@ def connection(request: HttpRequest, pk: int) -> HttpResponse:
     elif name in fitting and not may_not(deed, found, request.user):
         attempted = offer(deed, found, request.user)
     checked = Job.objects.filter(kind=CHECK, args__connection=pk).order_by("-pk").first()
-    cases = Case.objects.visible_to(request.user).live().filter(type=runs.UNAUTHORISED, subject=str(pk))
+    cases = Case.objects.visible_to(request.user).live().filter(type=endings.UNAUTHORISED, subject=str(pk))
     context = {
         "connection": found,
         "marketplaces": [name_of(each) for each in found.marketplaces],

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from apps.core.errors import Refused
-from apps.integrations import jobs, runs
+from apps.integrations import endings, jobs, runs
 from apps.integrations.connectors import connector_of
 from apps.integrations.contract import ConnectorError, NotYet
 from apps.integrations.leases import Progress
@@ -24,8 +24,8 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
     except NotYet as pause:
         raise jobs.Later(pause.words, pause.after, planned=True) from pause
     except ConnectorError as error:
-        runs.keep_fault(connection, error)
-        runs.sweep_of(connection)
+        endings.keep_fault(connection, error)
+        endings.sweep_of(connection)
         raise Refused(error.evidence.words) from error
     with transaction.atomic():
         sources = Source.objects.filter(connection=connection)
@@ -35,7 +35,7 @@ def _run(job: Job, progress: Progress) -> dict[str, Any]:
         for source in sources.filter(proven_at=None, paused=False):
             runs.pull(source)
         jobs.hold(job)
-    runs.sweep_of(connection)
+    endings.sweep_of(connection)
     return {"words": checked.words, "marketplaces": list(checked.marketplaces)}
 
 

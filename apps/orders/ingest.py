@@ -16,9 +16,10 @@ from apps.integrations.models import Connection, Source, StoredFile
 from apps.orders import statements
 from apps.orders.models import PURGE_AFTER, Route
 from apps.orders.personal import without_personal
-from apps.orders.records import OrderSaid, Unread, as_json, content_of, read
+from apps.orders.records import OrderSaid, as_json, content_of, read
 from apps.orders.routing import RELEASED, first_route, not_mapped, release, settle_orders, take_turn
 from apps.orders.rules import Routing
+from apps.orders.sent import Unread
 
 UNROUTED = Routing(Route.PENDING)
 

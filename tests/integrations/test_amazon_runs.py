@@ -18,7 +18,7 @@ from apps.core.errors import Refused
 from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
-from apps.integrations import jobs, operations, runs
+from apps.integrations import endings, jobs, operations, runs
 from apps.integrations.connectors.amazon import allowance, clients
 from apps.integrations.feeds import FEEDS
 from apps.integrations.models import (
@@ -374,7 +374,7 @@ def test_a_role_that_is_missing_stops_its_feed_alone(account, sandbox):
     assert pulled(connection, "amazon.fba-inventory").job.state == JobState.FAILED
     connection.refresh_from_db()
     assert not connection.revoked_at
-    case = Case.objects.live().get(entity=connection.entity, type=runs.FEED_FAILING)
+    case = Case.objects.live().get(entity=connection.entity, type=endings.FEED_FAILING)
     client = Client()
     client.force_login(person(Role.OPS, connection.entity))
     page = client.get(f"/cases/{case.pk}/").content.decode()
@@ -383,7 +383,7 @@ def test_a_role_that_is_missing_stops_its_feed_alone(account, sandbox):
         assert pulled(connection, feed).job.state == JobState.DONE
     sandbox.clear()
     assert pulled(connection, "amazon.fba-inventory").job.state == JobState.DONE
-    assert not Case.objects.live().filter(entity=connection.entity, type=runs.FEED_FAILING).exists()
+    assert not Case.objects.live().filter(entity=connection.entity, type=endings.FEED_FAILING).exists()
 
 
 def test_a_check_tells_a_missing_role_from_an_account_that_is_not_let_in(account, sandbox):

@@ -13,7 +13,7 @@ from apps.exceptions.models import Case
 from apps.exceptions.operations import find_action, perform, plan
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
-from apps.integrations import jobs, operations, runs
+from apps.integrations import endings, jobs, operations, runs
 from apps.integrations.contract import PermanentError, TransientError
 from apps.integrations.credentials import open_sealed
 from apps.integrations.exception_types.records import MASKED, masked
@@ -55,9 +55,9 @@ def body(case: Case, role: Role, query: str = "") -> str:
 
 class TestStale:
     def test_a_new_source_has_until_its_first_expected_moment(self, source, entity):
-        assert swept(entity, runs.FEED_STALE) == set()
+        assert swept(entity, endings.FEED_STALE) == set()
         age(source, QUIET_AFTER + timedelta(minutes=1))
-        assert swept(entity, runs.FEED_STALE) == {runs.FEED_STALE}
+        assert swept(entity, endings.FEED_STALE) == {endings.FEED_STALE}
         case = Case.objects.get()
         assert "went quiet: it has proven nothing yet" in case.kind.headline(case)
 
@@ -65,7 +65,7 @@ class TestStale:
         age(source, QUIET_AFTER * 2)
         outside.pages = []  # it answers, and never says that it has told us everything
         assert runs.run_here(source).job.state == "done"
-        assert live(entity) == {runs.FEED_STALE}
+        assert live(entity) == {endings.FEED_STALE}
         outside.pages = [{}]
         runs.run_here(source)
         assert live(entity) == set()
@@ -75,9 +75,9 @@ class TestStale:
         age(source, QUIET_AFTER * 2)
         operations.pause(source=source, paused=True, actor=admin)
         age(source, QUIET_AFTER * 2)
-        assert swept(entity, runs.FEED_STALE) == set()
+        assert swept(entity, endings.FEED_STALE) == set()
         operations.pause(source=source, paused=False, actor=admin)
-        assert swept(entity, runs.FEED_STALE) == set()
+        assert swept(entity, endings.FEED_STALE) == set()
 
     def test_only_fresh_feeds_are_trusted(self, source, outside, entity):
         doubts = silent(FEED)
@@ -101,7 +101,7 @@ class TestFailing:
         run = runs.run_here(source)
         run_pk = run.pk
         case = Case.objects.get()
-        assert (case.type, case.diagnosis) == (runs.FEED_FAILING, "structural")
+        assert (case.type, case.diagnosis) == (endings.FEED_FAILING, "structural")
         page = body(case, Role.OPS)
         assert "the last run ended in an error" in page
         assert "getThings answered 400 InvalidInput" in page and f"/runs/{run_pk}/" in page
@@ -116,10 +116,10 @@ class TestFailing:
         Connection.objects.update(revoked_at=timezone.now())
         jobs.run_here(run.job)
         run.refresh_from_db()
-        assert (run.verdict, outside.asked, live(entity)) == ("structural", [], {runs.UNAUTHORISED})
+        assert (run.verdict, outside.asked, live(entity)) == ("structural", [], {endings.UNAUTHORISED})
         Connection.objects.update(revoked_at=None)
-        swept(entity, runs.UNAUTHORISED)
-        assert swept(entity, runs.FEED_FAILING) == set()
+        swept(entity, endings.UNAUTHORISED)
+        assert swept(entity, endings.FEED_FAILING) == set()
 
     def test_what_is_not_known_has_to_happen_twice(self, source, outside, entity):
         outside.fail([KeyError("payload")])
@@ -128,7 +128,7 @@ class TestFailing:
         outside.fail([KeyError("payload")])
         runs.run_here(source)
         case = Case.objects.get()
-        assert (case.type, case.diagnosis, case.facts["in_a_row"]) == (runs.FEED_FAILING, "unknown", 2)
+        assert (case.type, case.diagnosis, case.facts["in_a_row"]) == (endings.FEED_FAILING, "unknown", 2)
 
     def test_fetch_again_pulls_it(self, source, outside, entity):
         outside.fail([PermanentError(evidence(400))])
@@ -139,7 +139,7 @@ class TestFailing:
         assert newer != failed
 
 
-@pytest.mark.parametrize(("status", "code"), [(429, runs.THROTTLED), (503, runs.UNAVAILABLE), (None, runs.UNAVAILABLE)])
+@pytest.mark.parametrize(("status", "code"), [(429, endings.THROTTLED), (503, endings.UNAVAILABLE), (None, endings.UNAVAILABLE)])
 def test_used_up_tries_are_one_case_of_the_connection(source, outside, entity, status, code):
     outside.fail([TransientError(evidence(status))] * MOST_TRIES)
     run = runs.run_here(source)
@@ -169,9 +169,9 @@ class TestUnauthorised:
     def test_it_is_the_one_case_however_many_feeds_stand_still(self, case, source, entity):
         Source.objects.create(connection=source.connection, feed="tests.others", every=EVERY)
         age(source, QUIET_AFTER * 3)
-        for code in (runs.UNAUTHORISED, runs.FEED_STALE, runs.FEED_FAILING):
+        for code in (endings.UNAUTHORISED, endings.FEED_STALE, endings.FEED_FAILING):
             sweep(code, Scope(entity=entity))
-        assert live(entity) == {runs.UNAUTHORISED}
+        assert live(entity) == {endings.UNAUTHORISED}
         case.refresh_from_db()
         assert "2 feeds stand still" in case.kind.headline(case)
 
@@ -202,7 +202,7 @@ class TestUnreadable:
         page = body(case, Role.OPS)
         assert "<b>Recommended.</b> It came once." in page and "Fetch again" in page and "Process again" in page
         UnreadableRecord.objects.update(first_seen_at=Now() - timedelta(hours=1))
-        sweep(runs.UNREADABLE, Scope(entity=case.entity))
+        sweep(endings.UNREADABLE, Scope(entity=case.entity))
         page = body(case, Role.OPS)
         assert "<b>Recommended.</b> It came more than once" in page
         assert "Process it again" in page
@@ -223,7 +223,7 @@ class TestUnreadable:
         answer = client.post(f"/cases/{case.pk}/do/process-again/", {"digest": planned.digest})
         assert answer.status_code == 422
         assert "It still cannot be read: text: expected words" in answer.content.decode()
-        assert live(entity) == {runs.UNREADABLE}
+        assert live(entity) == {endings.UNREADABLE}
 
 
 def test_a_record_is_shown_without_what_may_be_about_a_person():
@@ -252,5 +252,5 @@ def test_a_record_is_shown_without_what_may_be_about_a_person():
 
 def test_a_connection_that_people_feed_by_hand_has_no_such_case(entity):
     ConnectionFactory(entity=entity)
-    for code in (runs.FEED_STALE, runs.FEED_FAILING, runs.UNAUTHORISED, runs.THROTTLED, runs.UNAVAILABLE):
+    for code in (endings.FEED_STALE, endings.FEED_FAILING, endings.UNAUTHORISED, endings.THROTTLED, endings.UNAVAILABLE):
         assert swept(entity, code) == set()

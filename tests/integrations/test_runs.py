@@ -14,7 +14,7 @@ from apps.core.models import AuditEntry
 from apps.core.permissions import Role
 from apps.exceptions.models import Case
 from apps.exceptions.operations import snooze
-from apps.integrations import jobs, operations, runs
+from apps.integrations import endings, jobs, operations, runs
 from apps.integrations.contract import NotYet, PermanentError, TransientError
 from apps.integrations.feeds import FEEDS
 from apps.integrations.models import (
@@ -152,7 +152,7 @@ class TestFailures:
         assert (run.job.attempts.count(), run.job.state, run.verdict) == (MOST_TRIES, JobState.FAILED, "transient")
         assert run.job.error == "Its turn comes. Tried 8 times, and none got any further."
         assert run.ended_at and run.evidence["attempts"] == MOST_TRIES
-        assert Case.objects.live().filter(entity=source.entity, type=runs.UNAVAILABLE).exists()
+        assert Case.objects.live().filter(entity=source.entity, type=endings.UNAVAILABLE).exists()
 
     def test_a_run_that_is_paced_and_gets_on_goes_on(self, source, outside, entity):
         pause = NotYet("Its turn comes.", timedelta(seconds=60))

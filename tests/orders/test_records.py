@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from apps.orders.models import Order, Status
 from apps.orders.personal import ADDRESS, NOT_KEPT, PERSONAL, area, initials, without_personal
-from apps.orders.records import ADDRESS_PARTS, STATUSES, OrderSaid, Unread, content_of, read
+from apps.orders.records import ADDRESS_PARTS, OrderSaid, content_of, read
+from apps.orders.sent import STATUSES, Unread
 from tests.orders.amazon import BUYER, PRIVATE, line, money, record
 
 MODELS = settings.BASE_DIR.parent / "shared" / "amazon-models"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from apps.core.permissions import Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
-from apps.integrations import runs
+from apps.integrations import endings
 from apps.integrations.exception_types.acting import check, fetch_again, replace_credentials
 from apps.integrations.exception_types.feeds import told
 from apps.integrations.feeds import title_of
@@ -110,7 +110,7 @@ FETCH_AGAIN = fetch_again(failed_sources)
 
 UNAUTHORISED = register(
     ExceptionType(
-        code=runs.UNAUTHORISED,
+        code=endings.UNAUTHORISED,
         title="A connection is not authorised",
         counts="feed",
         team=Team.OPS,
@@ -138,7 +138,7 @@ UNAUTHORISED = register(
 
 THROTTLED_TYPE = register(
     ExceptionType(
-        code=runs.THROTTLED,
+        code=endings.THROTTLED,
         title="Calls are throttled",
         counts="feed",
         team=Team.OPS,
@@ -165,7 +165,7 @@ THROTTLED_TYPE = register(
 
 UNAVAILABLE = register(
     ExceptionType(
-        code=runs.UNAVAILABLE,
+        code=endings.UNAVAILABLE,
         title="The system does not answer",
         counts="feed",
         team=Team.OPS,

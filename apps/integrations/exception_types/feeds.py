@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.core.permissions import Team
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import ExceptionType, Finding, Runbook, Scope, register
-from apps.integrations import rules, runs
+from apps.integrations import endings, rules
 from apps.integrations.exception_types.acting import check, fetch_again
 from apps.integrations.feeds import FEEDS, expected_by, title_of
 from apps.integrations.models import Connection, Source, SyncRun
@@ -114,7 +114,7 @@ ACTIONS = (fetch_again(source_of), check(connection_of))
 
 FEED_STALE = register(
     ExceptionType(
-        code=runs.FEED_STALE,
+        code=endings.FEED_STALE,
         title="A feed went quiet",
         team=Team.OPS,
         diagnosis=Diagnosis.UNKNOWN,
@@ -141,7 +141,7 @@ FEED_STALE = register(
 
 FEED_FAILING = register(
     ExceptionType(
-        code=runs.FEED_FAILING,
+        code=endings.FEED_FAILING,
         title="A feed fails",
         team=Team.OPS,
         diagnosis=Diagnosis.UNKNOWN,

@@ -14,7 +14,7 @@ from apps.core.permissions import RUN_JOBS, Team
 from apps.exceptions.forms import NoForm
 from apps.exceptions.models import Case, Diagnosis
 from apps.exceptions.types import Action, ExceptionType, Finding, Plan, Runbook, Scope, digest, register
-from apps.integrations import runs
+from apps.integrations import endings, runs
 from apps.integrations.exception_types.acting import fetch_again
 from apps.integrations.exception_types.feeds import source_of
 from apps.integrations.feeds import title_of
@@ -107,12 +107,12 @@ PROCESS_AGAIN = Action(
     form=NoForm,
     preview=_preview_process,
     run=_process,
-    clears=(runs.UNREADABLE,),
+    clears=(endings.UNREADABLE,),
 )
 
 UNREADABLE = register(
     ExceptionType(
-        code=runs.UNREADABLE,
+        code=endings.UNREADABLE,
         title="A record cannot be read",
         counts="record",
         team=Team.OPS,
