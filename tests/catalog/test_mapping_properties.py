@@ -100,7 +100,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_mappings_are_what_a_row_of_days_says(steps, entity, tom):
     items = {code: _item(entity, code) for code in CODES}

@@ -116,7 +116,7 @@ def counted() -> set[tuple]:
         return set(cursor.fetchall())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=st.lists(steps, min_size=5, max_size=25))
 def test_scoped_sweeps_after_any_history_equal_a_full_sweep(history):
     with transaction.atomic():

@@ -36,7 +36,7 @@ def live(entity) -> set[str]:
 steps = st.tuples(st.sampled_from(("put", "drop", "falls silent", "speaks")), st.sampled_from(SUBJECTS), st.booleans())
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=st.lists(steps, min_size=4, max_size=20))
 def test_no_case_ends_while_its_feed_is_silent(history):
     with transaction.atomic():

@@ -230,7 +230,7 @@ pages = st.lists(st.lists(versions, max_size=6), max_size=5)
 
 
 @given(pages)
-@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_in_whatever_order_pages_come_each_order_ends_as_its_newest_record(pages):
     place = ConnectionFactory(entity=EntityFactory(), kind=Connection.Kind.AMAZON)
     source = source_of(place)

@@ -130,7 +130,7 @@ NUMBER = st.integers(1, 3)
 TOLD = st.lists(st.tuples(NUMBER, st.booleans(), st.integers(0, 5)), max_size=8)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(TOLD)
 def test_in_whatever_order_and_however_often_it_comes_the_newest_word_holds(platform, told):
     """Where a failure and a success are of the same instant, the success holds."""
