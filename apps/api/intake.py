@@ -19,7 +19,15 @@ from apps.api.throttles import PerPlatform
 from apps.core.money import exponent
 from apps.platforms import keys
 from apps.platforms.intake import MOST, Report, take
-from apps.platforms.models import LONGEST_FLOW, LONGEST_ID, LONGEST_WORDS, FailedRecord, Platform
+from apps.platforms.models import (
+    LONGEST_ABOUT,
+    LONGEST_CODE,
+    LONGEST_FLOW,
+    LONGEST_ID,
+    LONGEST_WORDS,
+    FailedRecord,
+    Platform,
+)
 
 NOT_KNOWN = "This key opens no intake. An admin connects the platform in the console, or makes a new key for it there."
 NEEDED = ("flow", "about", "text")
@@ -55,21 +63,24 @@ class OfPlatform(BasePermission):
 
 
 class RecordIn(Strict):
-    """A record as it is now. Of one that succeeded the first three fields are read alone. No other field is taken, so that no
-    buyer's data is kept; e-mail addresses and phone numbers in the text are masked."""
+    """A record as it is now. Of one that succeeded its id, instant and flow are read, and the flow may be left out where the id
+    failed in one alone. No other field is taken, so that no buyer's data is kept; e-mail addresses and phone numbers in what
+    people read are masked."""
 
-    id = serializers.CharField(max_length=LONGEST_ID, help_text="Yours for this record, the same at each attempt")
+    id = serializers.CharField(max_length=LONGEST_ID, help_text="Yours for this record in this flow, the same at each attempt")
     status = serializers.ChoiceField(["failed", "succeeded"], help_text="What became of it")
     at = serializers.DateTimeField(help_text="When that was. The newest word about a record holds")
     flow = serializers.CharField(max_length=LONGEST_FLOW, default="", help_text="From where to where: orders → ERP")
-    about = serializers.CharField(max_length=120, default="", help_text="What it is about: an order's id, a SKU")
-    code = serializers.CharField(max_length=80, default="", allow_blank=True, help_text="The error's code, where it has one")
+    about = serializers.CharField(max_length=LONGEST_ABOUT, default="", help_text="What it is about: an order's id, a SKU")
+    code = serializers.CharField(
+        max_length=LONGEST_CODE, default="", allow_blank=True, help_text="The error's code, where it has one"
+    )
     text = serializers.CharField(
         max_length=10_000, default="", help_text=f"The error's words, of which the first {LONGEST_WORDS} characters are kept"
     )
     link = serializers.URLField(max_length=500, default="", allow_blank=True, help_text="Its page in the platform")
     amount = serializers.DecimalField(
-        18, 4, min_value=Decimal(0), default=None, allow_null=True, help_text="The money at stake, where it is known"
+        14, 4, min_value=Decimal(0), default=None, allow_null=True, help_text="The money at stake, where it is known"
     )
     currency = serializers.RegexField(r"^[A-Z]{3}$", default="", allow_blank=True, help_text="The amount's")
 

@@ -22,6 +22,7 @@ from apps.platforms.models import FailedRecord, Platform
 
 NAMED = 25
 SHOWN = 25
+MOST_STAKE = Decimal(10) ** 11  # so that a case holds its worth in any currency; the facts have the whole sum
 MINUTE = timedelta(minutes=1)
 
 
@@ -70,7 +71,7 @@ def _finding(cause: str, groups: list[Group], base: str) -> Finding:
     return Finding(
         subject=cause,
         currency=largest,
-        stake=amounts.get(largest, ZERO),
+        stake=min(amounts.get(largest, ZERO), MOST_STAKE),
         lines=lines,
         diagnosis=diagnosis,
         facts={

@@ -16,7 +16,7 @@ from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
 from apps.integrations.models import Connection
 from apps.platforms import rules
-from apps.platforms.models import LONGEST_WORDS, FailedRecord, Platform, Retry
+from apps.platforms.models import LONGEST_ABOUT, LONGEST_CODE, LONGEST_WORDS, FailedRecord, Platform, Retry
 
 CODE = "event.dead-letter"
 MOST = 500  # records of one call
@@ -31,7 +31,7 @@ State = FailedRecord.State
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One record as the platform tells it, failed or succeeded `at` an instant. Of a success the rest is not read."""
+    """One record as the platform tells it, failed or succeeded `at` an instant. Of a success the flow is read, and no more."""
 
     id: str
     status: Literal["failed", "succeeded"]
@@ -54,14 +54,14 @@ def take(*, platform: Platform, reports: Iterable[Report]) -> list[str]:
     with transaction.atomic():
         wait_for(f"platform {place.pk}")  # one batch at a time, so that no record is made twice
         Platform.objects.filter(pk=platform.pk).update(posted_at=Now())
-        rows = FailedRecord.objects.filter(connection=place, external_id__in=[report.id for report in reports])
-        known = {row.external_id: row for row in rows.select_for_update().order_by("pk")}
-        waits = Retry.objects.filter(record__in=known.values(), state=Retry.State.WAITING)
+        found = FailedRecord.objects.filter(connection=place, external_id__in=[report.id for report in reports])
+        known = _known(list(found.select_for_update().order_by("pk")), reports)
+        waits = Retry.objects.filter(record__in=[row for row in known if row], state=Retry.State.WAITING)
         waiting = set(waits.values_list("record", flat=True))
-        outcomes = [_outcome(known.get(report.id), report) for report in reports]
-        told = list(zip(reports, outcomes, strict=True))
-        made = [_failed(FailedRecord(connection=place), report) for report, outcome in told if outcome == "new"]
-        changed = [(known[report.id], report) for report, outcome in told if outcome in ("failed-again", "succeeded")]
+        outcomes = [_outcome(row, report) for row, report in zip(known, reports, strict=True)]
+        told = list(zip(known, reports, outcomes, strict=True))
+        made = [_failed(FailedRecord(connection=place), report) for _, report, outcome in told if outcome == "new"]
+        changed = [(row, report) for row, report, outcome in told if row and outcome in ("failed-again", "succeeded")]
         causes = {row.cause for row in made} | {row.cause for row, _ in changed}
         for row, report in changed:
             if report.status == "failed":
@@ -81,11 +81,29 @@ def sweep_on_commit(place: Connection, causes: Iterable[str]) -> None:
         transaction.on_commit(lambda: sweep(CODE, scope), robust=True)
 
 
+def _known(rows: list[FailedRecord], reports: list[Report]) -> list[FailedRecord | None]:
+    """The record of each report. A success need not name its flow where one alone is meant."""
+    by_flow = {(row.external_id, row.flow): row for row in rows}
+    by_id: dict[str, list[FailedRecord]] = {}
+    for row in sorted(rows, key=lambda row: row.state in FailedRecord.OPEN, reverse=True):
+        by_id.setdefault(row.external_id, []).append(row)
+    found = []
+    for place, report in enumerate(reports):
+        of_id = by_id.get(report.id, [])
+        if report.flow or not of_id:
+            found.append(by_flow.get((report.id, report.flow)))
+            continue
+        if sum(row.state in FailedRecord.OPEN for row in of_id) > 1:
+            raise Refused("This id failed in several flows. Say which one succeeded.", field=f"records.{place}.flow")
+        found.append(of_id[0])
+    return found
+
+
 def _outcome(row: FailedRecord | None, report: Report) -> str:
     if row is None:
         return "new" if report.status == "failed" else "unknown"
     if report.status == "succeeded":
-        if row.state == State.SUCCEEDED:
+        if row.state == State.SUCCEEDED and report.at <= row.ended_at:
             return "unchanged"
         return "succeeded" if report.at >= row.failed_at else "older"
     if report.at > (row.ended_at or row.failed_at):
@@ -98,9 +116,10 @@ def _failed(row: FailedRecord, report: Report, *, waits: bool = False) -> Failed
     text = report.text[:READ_WORDS]
     for name in TOLD:
         setattr(row, name, getattr(report, name))
+    row.about, row.code = rules.without_people(report.about)[:LONGEST_ABOUT], rules.without_people(report.code)[:LONGEST_CODE]
     row.external_id = report.id
     row.words = rules.without_people(text)[:LONGEST_WORDS]
-    row.cause = f"{row.connection_id}:{report.flow}:{rules.fingerprint(report.code, text)}"
+    row.cause = f"{row.connection_id}:{report.flow}:{rules.fingerprint(row.code, text)}"
     row.failures += row.pk is not None
     row.first_failed_at = row.first_failed_at or report.at
     row.failed_at, row.ended_at = report.at, None
@@ -111,12 +130,18 @@ def _failed(row: FailedRecord, report: Report, *, waits: bool = False) -> Failed
 def _check(reports: list[Report]) -> None:
     if len(reports) > MOST:
         raise Refused(f"Send at most {MOST} records a call.", field="records")
-    latest, places = timezone.now() + CLOCKS_DIFFER, {}
+    latest = timezone.now() + CLOCKS_DIFFER
+    places: dict[str, dict[str, int]] = {}
     for place, report in enumerate(reports):
-        if report.id in places:
-            words = f"Record {places[report.id]} of this call has the same id. Send the newest of each alone."
+        others = places.setdefault(report.id, {})
+        if others and (report.flow in others or "" in others or not report.flow):
+            words = f"Record {min(others.values())} of this call has the same id and flow. Send the newest of each alone."
             raise Refused(words, field=f"records.{place}.id")
+        for name in ("id", "link"):
+            if rules.names_a_person(getattr(report, name)):
+                words = "An e-mail address stands in it, and nobody’s address is kept here. Send an id of another kind."
+                raise Refused(words, field=f"records.{place}.{name}")
         if not EARLIEST < report.at <= latest:
             words = "This is not yet, or long ago. Expected when it happened, with its zone."
             raise Refused(words, field=f"records.{place}.at")
-        places[report.id] = place
+        others[report.flow] = place

@@ -9,6 +9,8 @@ from apps.integrations.models import Connection, Job
 
 LONGEST_ID = 120
 LONGEST_FLOW = 120
+LONGEST_ABOUT = 120
+LONGEST_CODE = 80
 LONGEST_WORDS = 500
 
 
@@ -31,7 +33,8 @@ class Platform(models.Model):
 
 
 class FailedRecord(models.Model):
-    """A record that failed in a platform, as it said last. It has these fields alone, so that no buyer's data is kept.
+    """A record that failed in a flow of a platform, as it said last: an order's id may fail in two flows at once, each with an
+    end of its own. It has these fields alone, so that no buyer's data is kept.
 
     `cause` is the subject of the case that it is part of. `failures` counts the failures told. Asked: the platform was asked
     to try again, or is about to be, and has not said since what became of it. By hand: a person saw to it, and why.
@@ -48,8 +51,8 @@ class FailedRecord(models.Model):
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="failed_records")
     external_id = models.CharField(max_length=LONGEST_ID)
     flow = models.CharField(max_length=LONGEST_FLOW, help_text="orders → ERP")
-    about = models.CharField(max_length=120, help_text="order 203-2816634-1180329")
-    code = models.CharField(max_length=80, blank=True)
+    about = models.CharField(max_length=LONGEST_ABOUT, help_text="order 203-2816634-1180329")
+    code = models.CharField(max_length=LONGEST_CODE, blank=True)
     words = models.CharField(max_length=LONGEST_WORDS)
     cause = models.CharField(max_length=600)
     link = models.CharField(max_length=500, blank=True, help_text="Its page in the platform")
@@ -64,7 +67,7 @@ class FailedRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["connection", "external_id"], name="one_record_per_external_id"),
+            models.UniqueConstraint(fields=["connection", "external_id", "flow"], name="one_record_per_id_and_flow"),
             models.CheckConstraint(
                 condition=Q(state__in=["failed", "asked", "succeeded", "by-hand"]), name="record_state_known"
             ),

@@ -16,7 +16,9 @@ WEB = re.compile(r"(?i)\b[a-z]+://\S+|(?<!\S)\S*@\S+")
 WITH_DIGIT = re.compile(r"(?<!\w)(?:[-.+]?\w)*[-.+]?\d(?:[-.+]?\w)*")
 SEVERAL = re.compile(r"(?i)…(?:[\s,;&]+(?:and\s+|or\s+)?…)+")
 MAIL = re.compile(r"(?<![^\s@<>\"(),;:])[^\s@<>\"(),;:]*@[^\s@<>\"(),;:]+")
-PHONE = re.compile(r"(?<![\w-])(?:\+|00)\d[\d ()/.-]{6,}\d")
+MAILBOX = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+\.\w", re.IGNORECASE)
+# Behind 00 a country's code and a gap: an ERP's numbers and GTINs begin with zeros too.
+PHONE = re.compile(r"(?<![\w-])(?:\+\d|00[1-9]\d{0,2}[ ()/.-])[\d ()/.-]{6,}\d")
 
 
 def in_general(words: str) -> str:
@@ -36,6 +38,11 @@ def fingerprint(code: str, words: str) -> str:
 def without_people(words: str) -> str:
     """E-mail addresses and phone numbers are masked: what a platform says may quote a buyer."""
     return PHONE.sub("(phone)", MAIL.sub("(e-mail)", words))
+
+
+def names_a_person(value: str) -> bool:
+    """Whether an e-mail address stands in an id or in a web address."""
+    return bool(MAILBOX.search(value))
 
 
 class Judged(NamedTuple):

@@ -61,7 +61,7 @@ def test_the_case_ends_when_the_last_one_succeeded_and_comes_back_when_one_fails
     case.refresh_from_db()
     assert (case.state, case.ended_by) == (State.CLEARED, None)
     assert case.kind.headline(case).startswith("1 record of orders → ERP failed in Patchwork")
-    assert report(platform, succeeded(2), succeeded(9)) == ["unchanged", "unknown"]
+    assert report(platform, succeeded(2, at=TEN), succeeded(9)) == ["unchanged", "unknown"]
     report(platform, failed(2, at=timezone.now() + MINUTE))
     assert the_case(platform).earlier == case
 
@@ -75,9 +75,39 @@ def test_what_was_before_the_success_reopens_nothing(platform):
     assert states() == {"r-1": "succeeded", "r-2": "failed"}
 
 
+def test_a_later_success_is_newer_than_what_failed_between(platform):
+    report(platform, failed(1, at=TEN))
+    report(platform, succeeded(1, at=TEN + 2 * MINUTE))
+    assert report(platform, succeeded(1, at=TEN + 9 * MINUTE)) == ["succeeded"]
+    assert report(platform, failed(1, at=TEN + 5 * MINUTE)) == ["older"]
+    assert states() == {"r-1": "succeeded"}
+
+
+def test_one_id_in_two_flows_is_two_records_each_with_its_own_end(platform):
+    assert report(platform, failed(1, flow="orders → ERP"), failed(1, flow="orders → 3PL")) == ["new"] * 2
+    with pytest.raises(Refused, match="Say which one") as refused:
+        report(platform, succeeded(2), succeeded(1))
+    assert refused.value.field == "records.1.flow"
+    assert report(platform, succeeded(1, flow="orders → ERP")) == ["succeeded"]
+    assert the_case(platform).facts["flow"] == "orders → 3PL"
+    assert report(platform, succeeded(1)) == ["succeeded"]
+    assert not Case.objects.live().exists()
+
+
+def test_amounts_that_no_case_holds_stop_no_other_case(platform):
+    most = Decimal("9999999999.99")
+    report(platform, *(failed(number, amount=most) for number in range(1, 13)))
+    report(platform, failed(20, text="Period 2026-10 is closed"))
+    assert list(Case.objects.live().order_by("stake").values_list("lines", flat=True)) == [1, 12]
+    assert Case.objects.live().get(lines=12).facts["amounts"] == {"GBP": str(most * 12)}
+
+
 def test_a_batch_with_a_fault_is_not_taken_at_all(platform):
     for faulty, field in (
         ([failed(1), failed(1)], "records.1.id"),
+        ([failed(1), succeeded(1)], "records.1.id"),
+        ([failed(1, link="https://platform.example/?buyer=anna%40example.com")], "records.0.link"),
+        ([Report(id="anna@example.com", status="succeeded", at=TEN)], "records.0.id"),
         ([failed(1), failed(2, at=timezone.now() + timedelta(hours=1))], "records.1.at"),
         ([failed(number) for number in range(MOST + 1)], "records"),
     ):
@@ -104,7 +134,11 @@ def test_the_same_batch_at_the_same_time_makes_each_record_once(platform):
 
 def test_a_buyers_address_in_the_words_is_masked(platform):
     report(platform, failed(1, text="No account for anna.smith@example.com, call +44 20 7946 0958. " + "x" * 2000))
-    words = FailedRecord.objects.get().words
+    report(platform, failed(1, about="order of anna@example.com", code="NO anna@example.com", at=TEN + 2 * MINUTE))
+    record = FailedRecord.objects.get()
+    assert (record.about, record.code) == ("order of (e-mail)", "NO (e-mail)") and "@" not in record.cause
+    report(platform, failed(2, text="No account for anna.smith@example.com, call +44 20 7946 0958. " + "x" * 2000))
+    words = FailedRecord.objects.get(external_id="r-2").words
     assert words.startswith("No account for (e-mail), call (phone).") and len(words) <= 500
 
 

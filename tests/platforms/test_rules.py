@@ -71,6 +71,11 @@ def test_a_buyers_mail_and_phone_are_masked(mail: str, phone: str):
     assert "order 203-2816634-1180329 has no street" in said
 
 
+@pytest.mark.parametrize("number", ["0000123456", "0080012345", "000000000000123456", "00614141123452", "203-2816634-1180329"])
+def test_an_erps_number_is_no_phone(number: str):
+    assert without_people(f"Document {number} is blocked") == f"Document {number} is blocked"
+
+
 @pytest.mark.parametrize(
     ("code", "words", "diagnosis"),
     [
