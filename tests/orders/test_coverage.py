@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 from django.db import connection as database
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.catalog import operations
@@ -90,7 +90,13 @@ ORDERS = st.tuples(
 MAPPINGS = st.tuples(st.sampled_from(["map", "undo"]), st.sampled_from(SKUS), st.integers(0, DAYS - 1))
 
 
+LAMP, MORE, TRAY = (("take", 1, sku, units, "UNSHIPPED") for sku, units in (("LAMP", 1), ("LAMP", 2), ("TRAY", 2)))
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(steps=[LAMP, ("map", "LAMP", 0), MORE])
+@example(steps=[LAMP, ("map", "LAMP", 0), ("map", "TRAY", 0), TRAY, ("undo", "TRAY", 0)])
+@example(steps=[LAMP, ("map", "LAMP", 0), ("take", 2, "LAMP", 1, "UNSHIPPED"), ("take", 2, "LAMP", 1, "CANCELLED")])
 @given(steps=st.lists(ORDERS | MAPPINGS, max_size=12))
 def test_the_trend_is_what_a_list_of_all_that_happened_says(db, steps):
     company = Company.new()
