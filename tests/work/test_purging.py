@@ -1,9 +1,12 @@
 """What only grows goes by age; what a live case or a page still needs stays, and so does the audit trail."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.db import connection
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.api.models import AnsweredWrite
 from apps.core import keeping
@@ -88,5 +91,16 @@ def test_one_purge_that_fails_is_reported_and_the_others_go_on(monkeypatch, mart
     assert [record.getMessage() for record in caplog.records] == ["Old broken rows could not be deleted"]
 
 
+def test_what_the_one_purge_does_is_taken_off_the_clock():
+    day = IntervalSchedule.objects.create(every=86_400, period=IntervalSchedule.SECONDS)
+    for name in ("purge-runs", "forget-sign-ins", "purge", "tell-all"):
+        PeriodicTask.objects.create(name=name, task=name, interval=day)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("apps.core.migrations.0012_one_purge").TAKE_OFF)
+    assert set(PeriodicTask.objects.values_list("name", flat=True)) == {"purge", "tell-all"}
+
+
 def test_each_app_is_in_the_one_purge():
-    assert set(keeping.PURGES) == {"sign-ins", "runs", "jobs", "buyers", "alerts", "bulk actions", "answers to writes"}
+    assert set(keeping.PURGES) == {
+        "sign-ins", "runs", "jobs", "buyers", "alerts", "bulk actions", "answers to writes", "records of platforms",
+    }  # fmt: skip
