@@ -121,6 +121,8 @@ def headline(case: Case) -> str:
         return f"{facts['connection']} says nothing of {silent} that it was asked to retry"
     if facts["asked"] == case.lines and case.is_live:
         return f"{facts['connection']} was asked to retry {records}, and has not said yet how that went"
+    if case.lines > 1 and case.subject == rules.cause(facts["connection_id"], facts["flow"]):
+        return f"{records} failed in {facts['connection']}, in words that differ for each"
     said = facts["words"] if case.lines == 1 else rules.in_general(facts["words"])
     return f"{records} failed in {facts['connection']}: {said}"
 

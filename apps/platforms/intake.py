@@ -20,6 +20,7 @@ from apps.platforms.models import LONGEST_ABOUT, LONGEST_CODE, LONGEST_WORDS, Fa
 
 CODE = "event.dead-letter"
 MOST = 500  # records of one call
+MOST_CAUSES = 100  # open ones of a platform, each a case of its own
 READ_WORDS = 1000  # characters of an error's text that are looked at
 CLOCKS_DIFFER = timedelta(minutes=10)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -62,15 +63,16 @@ def take(*, platform: Platform, reports: Iterable[Report]) -> list[str]:
         told = list(zip(known, reports, outcomes, strict=True))
         made = [_failed(FailedRecord(connection=place), report) for _, report, outcome in told if outcome == "new"]
         changed = [(row, report) for row, report, outcome in told if row and outcome in ("failed-again", "succeeded")]
-        causes = {row.cause for row in made} | {row.cause for row, _ in changed}
+        before = {row.cause for row, _ in changed}
         for row, report in changed:
             if report.status == "failed":
                 _failed(row, report, waits=row.pk in waiting)
             else:
                 row.state, row.ended_at = State.SUCCEEDED, report.at
+        _gather(place, made + [row for row, report in changed if report.status == "failed"])
         FailedRecord.objects.bulk_create(made)
         FailedRecord.objects.bulk_update([row for row, _ in changed], KEPT)
-        sweep_on_commit(place, causes | {row.cause for row, _ in changed})
+        sweep_on_commit(place, before | {row.cause for row in made} | {row.cause for row, _ in changed})
     return outcomes
 
 
@@ -119,12 +121,22 @@ def _failed(row: FailedRecord, report: Report, *, waits: bool = False) -> Failed
     row.about, row.code = rules.without_people(report.about)[:LONGEST_ABOUT], rules.without_people(report.code)[:LONGEST_CODE]
     row.external_id = report.id
     row.words = rules.without_people(text)[:LONGEST_WORDS]
-    row.cause = f"{row.connection_id}:{report.flow}:{rules.fingerprint(row.code, text)}"
+    row.cause = rules.cause(row.connection_id, report.flow, rules.fingerprint(row.code, text))
     row.failures += row.pk is not None
     row.first_failed_at = row.first_failed_at or report.at
     row.failed_at, row.ended_at = report.at, None
     row.state = State.ASKED if waits else State.FAILED
     return row
+
+
+def _gather(place: Connection, rows: list[FailedRecord]) -> None:
+    """An error whose words differ for each record would be a case for each: what is more than MOST_CAUSES is one for its flow."""
+    found = FailedRecord.objects.filter(connection=place, state__in=FailedRecord.OPEN)
+    causes = set(found.values_list("cause", flat=True).distinct())
+    for row in rows:
+        if row.cause not in causes and len(causes) >= MOST_CAUSES:
+            row.cause = rules.cause(place.pk, row.flow)
+        causes.add(row.cause)
 
 
 def _check(reports: list[Report]) -> None:

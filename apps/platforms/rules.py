@@ -35,6 +35,11 @@ def fingerprint(code: str, words: str) -> str:
     return ": ".join(part for part in said if part).casefold()[:LONGEST_CAUSE]
 
 
+def cause(connection_id: int, flow: str, mark: str = "") -> str:
+    """The subject of a case: `mark` is a fingerprint, or nothing for all of a flow that no other case has."""
+    return f"{connection_id}:{flow}:{mark}"
+
+
 def without_people(words: str) -> str:
     """E-mail addresses and phone numbers are masked: what a platform says may quote a buyer."""
     return PHONE.sub("(phone)", MAIL.sub("(e-mail)", words))

@@ -13,7 +13,7 @@ from apps.exceptions.models import Case, Diagnosis, State
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
 from apps.integrations.models import CallFault, Connection
-from apps.platforms import operations
+from apps.platforms import intake, operations
 from apps.platforms.intake import CODE, MOST, Report
 from apps.platforms.models import FailedRecord
 from tests.factories import ConnectionFactory
@@ -32,6 +32,19 @@ def test_records_of_one_cause_are_one_case_with_their_money(platform):
     )
     report(platform, failed(4, text="Period 2026-10 is closed"), failed(5, flow="stock → shop"))
     assert Case.objects.live().filter(type=CODE).count() == 3
+
+
+def test_words_that_differ_for_each_record_are_one_case_once_there_are_many(platform, monkeypatch):
+    monkeypatch.setattr(intake, "MOST_CAUSES", 2)
+    names = ["Anna", "Bo", "Cleo", "Dan"]
+    batch = [failed(number, text=f"No account for {name}") for number, name in enumerate(names)]
+    report(platform, *batch)
+    report(platform, *batch)
+    many = Case.objects.live().get(lines=2)
+    assert Case.objects.live().count() == 3 and many.stake == Decimal("20.00")
+    assert many.kind.headline(many) == "2 records of orders → ERP failed in Patchwork, in words that differ for each"
+    report(platform, *(succeeded(number) for number in range(4)))
+    assert not Case.objects.live().exists()
 
 
 def test_the_same_report_again_changes_nothing(platform):
