@@ -143,6 +143,7 @@ def real_ids(company: Company) -> dict[str, Any]:
         "audit": AuditEntry.objects.filter(entity=company.entity).first().pk,
         "bulk": bulk_of(company).pk,
         "approvals": company.proposal.pk,
+        "shifts": company.shift_note.pk,
         "chains": ReserveChain.objects.get(connection=company.connection).pk,
         "stock": company.stocked.pk,
         "jobs": company.release.pk,
