@@ -29,7 +29,7 @@ Offered = Action | Deed
 JSON = "application/json"
 NAME = OpenApiParameter(
     "name",
-    {"type": "string", "example": "map-fee"},
+    str,
     OpenApiParameter.PATH,
     description="The action's name, as the list says",
 )

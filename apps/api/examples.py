@@ -6,6 +6,16 @@ PERSON, COMPANY = {"id": 3, "name": "Marta Lis"}, {"id": 1, "name": "Brackenfold
 DIGEST = "9f2c61d0b7a4e835c1f06d92b8e47a53de10f6c29b84a7350c6de1f2a9b38475"
 MORNING, NOON, EVENING = "2026-11-13T08:15:00Z", "2026-11-13T12:00:00Z", "2026-11-13T17:00:00Z"
 
+ACTIONS = {  # the one that an address of this kind of record names
+    "batches": "void",
+    "cases": "map-fee",
+    "chains": "confirm",
+    "fee-rules": "change",
+    "imports": "apply",
+    "listings": "map",
+    "routines": "sign",
+    "stock": "set",
+}
 EXAMPLES: dict[str, Any] = {
     # requests
     "Idempotency-Key": "5f0b7c1e-6a0e-4c0f-9d53-2f1c8a8e7b11",

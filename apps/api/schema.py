@@ -9,7 +9,7 @@ from rest_framework.permissions import SAFE_METHODS
 
 from apps.api import idempotency
 from apps.api.errors import PROBLEM, Problem
-from apps.api.examples import EXAMPLES, WHOLE, fits
+from apps.api.examples import ACTIONS, EXAMPLES, WHOLE, fits
 
 ABOUT = """Everything a person can read and do in the console, for programs. A token speaks with its person's roles: what
 they may not read is not there, and what they may not do is refused in words.
@@ -118,9 +118,11 @@ def finished(result: dict, **_: Any) -> dict:
         for name, field in component.get("properties", {}).items():
             if fits(name, field) and "$ref" not in field:
                 field.setdefault("example", EXAMPLES[name])
-    for path in result["paths"].values():
+    for address, path in result["paths"].items():
         for operation in path.values():
             for parameter in operation.get("parameters", ()):
-                if fits(parameter["name"], parameter["schema"]):
+                if "/actions/{name}/" in address and parameter["name"] == "name":
+                    parameter["example"] = ACTIONS[address.split("/")[3]]
+                elif fits(parameter["name"], parameter["schema"]):
                     parameter.setdefault("example", EXAMPLES[parameter["name"]])
     return result
