@@ -1,9 +1,11 @@
 """Where an integration platform reports its failed records, and what became of them."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
@@ -62,6 +64,15 @@ class OfPlatform(BasePermission):
         return isinstance(request.auth, Platform)
 
 
+class Instant(serializers.DateTimeField):
+    """With its zone: whose clock a platform means without one, nobody knows."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
+            raise serializers.ValidationError("Expected its zone too: 2026-11-20T10:00:00Z.")
+        return super().enforce_timezone(value)
+
+
 class RecordIn(Strict):
     """A record as it is now. Of one that succeeded its id, instant and flow are read, and the flow may be left out where the id
     failed in one alone. No other field is taken, so that no buyer's data is kept; e-mail addresses and phone numbers in what
@@ -69,7 +80,7 @@ class RecordIn(Strict):
 
     id = serializers.CharField(max_length=LONGEST_ID, help_text="Yours for this record in this flow, the same at each attempt")
     status = serializers.ChoiceField(["failed", "succeeded"], help_text="What became of it")
-    at = serializers.DateTimeField(help_text="When that was. The newest word about a record holds")
+    at = Instant(help_text="When that was. The newest word about a record holds")
     flow = serializers.CharField(max_length=LONGEST_FLOW, default="", help_text="From where to where: orders → ERP")
     about = serializers.CharField(max_length=LONGEST_ABOUT, default="", help_text="What it is about: an order's id, a SKU")
     code = serializers.CharField(

@@ -70,6 +70,7 @@ def test_an_empty_call_says_that_it_is_there(key: str):
         ({"text": None}, "text"),
         ({"status": "lost"}, "status"),
         ({"at": "yesterday"}, "at"),
+        ({"at": "2026-11-20T10:00:00"}, "at"),
         ({"at": "2999-01-01T00:00:00Z"}, "at"),
         ({"at": "0001-01-01T00:00:00Z"}, "at"),
         ({"id": "x" * 121}, "id"),
