@@ -134,12 +134,14 @@ def write_off(retries: QuerySet[Retry]) -> None:
 
 def _fit(connection_id: int) -> QuerySet[FailedRecord]:
     """What may be asked for now: failed, or asked for so long ago, or by a job that ended before it left, that nothing is to
-    be expected. Not what is leaving this moment: its answer comes within seconds.
+    be expected. Not what is leaving this moment, whose answer comes within seconds, nor what still leaves by itself.
     """
     retries = Retry.objects.filter(record=OuterRef("pk"))
-    leaving = retries.filter(state=Retry.State.LEAVING, job__state__in=(JobState.WAITING, JobState.RUNNING))
+    live = (JobState.WAITING, JobState.RUNNING)
+    leaving = retries.filter(state=Retry.State.LEAVING, job__state__in=live)
+    waiting = retries.filter(state=Retry.State.WAITING, job__state__in=live)
     stranded = retries.filter(state=Retry.State.WAITING, job__state__in=jobs.ENDED)
-    silent = Q(asked_at__lt=timezone.now() - SILENT_AFTER) | Exists(stranded)
+    silent = Q(asked_at__lt=timezone.now() - SILENT_AFTER) & ~Exists(waiting) | Exists(stranded)
     expected = Q(state=State.FAILED) | Q(state=State.ASKED) & silent
     return FailedRecord.objects.filter(expected, ~Exists(leaving), connection=connection_id)
 

@@ -1,10 +1,13 @@
 """The SQL over failed records."""
 
 # One row for each cause and currency. The calls to Amazon that failed in the newest failure's minute are counted beside it.
+# Silent is what left long ago; what still waits to leave, since the platform was busy, is not.
 OPEN_BY_CAUSE = """
     SELECT r.cause, c.id, c.name, r.flow, r.currency, count(*), sum(r.amount), count(*) FILTER (WHERE r.amount IS NULL),
         sum(r.failures), count(*) FILTER (WHERE r.state = 'asked'),
-        count(*) FILTER (WHERE r.state = 'asked' AND r.asked_at < statement_timestamp() - %(silent)s),
+        count(*) FILTER (WHERE r.state = 'asked' AND r.asked_at < statement_timestamp() - %(silent)s AND NOT EXISTS (
+            SELECT FROM platforms_retry t JOIN integrations_job j ON j.id = t.job_id
+            WHERE t.record_id = r.id AND t.state = 'waiting' AND j.state IN ('waiting', 'running'))),
         min(r.asked_at) FILTER (WHERE r.state = 'asked'), min(r.first_failed_at), min(r.failed_at), max(r.failed_at),
         (array_agg(r.about ORDER BY r.failed_at, r.id))[1:%(named)s],
         (array_agg(r.code ORDER BY r.failed_at DESC, r.id DESC))[1],

@@ -109,6 +109,10 @@ def test_what_was_not_taken_leaves_later_under_the_same_key(platform, there, tom
     shortest = {429: timedelta(minutes=9), 503: timedelta(seconds=50)}[answer[0]]
     assert shortest < pause <= timedelta(hours=6) and (answer is not A_YEAR or pause > timedelta(hours=5))
     assert len(there.asked) == 1  # the others are not told the same
+    FailedRecord.objects.update(asked_at=timezone.now() - timedelta(hours=5))
+    sweep(CODE, Scope(entity=platform.connection.entity))
+    case = the_case(platform)  # nothing is silent that has not left
+    assert case.facts["silent"] == 0 and not case.kind.actions[0].available(case)
     assert again(job).state == JobState.DONE
     first, second, third = keys_asked(there)
     assert first == second != third
