@@ -18,7 +18,7 @@ from apps.exceptions.sweep import Swept, sweep, sweep_each
 from apps.exceptions.types import Scope
 from tests.exceptions.facts import FIX, HOLDS, LOOSE, drop, facts_of, put
 from tests.factories import person
-from tests.polling import eventually
+from tests.polling import eventually, somebody_waits_for_us
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("test_types")]
 
@@ -100,14 +100,6 @@ def test_a_case_that_leaves_while_it_is_assigned_is_nobodys_in_its_new_team(enti
         assert (case.assigned_to, case.claimed_by, case.state) == (None, None, State.OPEN)
     else:  # she was too late: he was at it already
         assert case.claimed_by == ian
-
-
-def somebody_waits_for_us() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
-        )
-        return cursor.fetchone()[0]
 
 
 def test_a_claim_in_the_middle_of_a_sweep_waits_for_its_end(entity, marta):

@@ -21,6 +21,8 @@ from apps.work.shifts.models import TAKEN_WITHIN
 from apps.work.shifts.operations import Choice, end_shift, take_over
 from apps.work.workdays import ahead, set_calendar
 from tests.factories import ConnectionFactory, EntityFactory, person
+from tests.integrations.threads import in_thread
+from tests.polling import eventually, somebody_waits_for_us
 from tests.work.conftest import HOUR, NOON
 
 DAY = timedelta(days=1)
@@ -145,6 +147,32 @@ def test_a_claim_on_a_colleagues_case_gives_the_colleague_nothing_up(entity, mar
     case.refresh_from_db()
     assert (case.state, case.assigned_to) == ("open", priya)
     assert note.moves[0]["did"] == "Put back; it is Priya Nair’s"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_case_that_went_to_a_colleague_meanwhile_stays_theirs(entity, marta, priya, opened, end):
+    case, ian = opened(), person(Role.FINANCE, entity, name="Ian Grove")
+    assign(case=case, actor=marta, to=marta)
+    with transaction.atomic():
+        assign(case=case, actor=priya, to=priya)
+        thread = in_thread(lambda: end(to=ian, choices={case.pk: Choice.HAND}))
+        eventually(somebody_waits_for_us, "the other one to wait")
+    thread.join()
+    case.refresh_from_db()
+    assert case.assigned_to == priya and ShiftNote.objects.get().moves == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_note_that_is_taken_over_at_that_moment_is_not_carried(entity, marta, priya, types, end):
+    first = end()
+    with transaction.atomic():
+        take_over(note=first, actor=priya)
+        thread = in_thread(lambda: end(actor=priya, words="Mine"))
+        eventually(somebody_waits_for_us, "the other one to wait")
+    thread.join()
+    assert ShiftNote.objects.get(words="Mine").carries.count() == 0
+    first.refresh_from_db()
+    assert (first.state, first.taken_by) == ("taken", priya)
 
 
 def test_all_or_nothing(entity, marta, priya, opened, end):

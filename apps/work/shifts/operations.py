@@ -88,9 +88,10 @@ def end_shift(
     A note that still waits is carried along. Raises NotAllowed, or Refused where a case cannot be moved.
     """
     check_works(actor, entity, team)
-    wait_for(f"shifts of {entity.pk}")
-    cases = [case for case in own_cases(entity, team, actor) if case.pk in choices]
-    hold((case.type, entity.pk) for case in cases)  # all at once, so that no two of these wait for each other
+    _take_turn(entity.pk)
+    chosen = Case.objects.filter(pk__in=choices, entity=entity)
+    hold(chosen.values_list("type", "entity_id").distinct())  # all at once, so that no two of these wait for each other
+    cases = [case for case in own_cases(entity, team, actor) if case.pk in choices]  # read after the wait: one may be another's
     check_next(entity, team, actor, to)
     shift, waiting = shift_of(entity, team, timezone.now()), waiting_note(entity, team)
     moves = [_move(case, choices[case.pk], actor, to) for case in cases]
@@ -125,6 +126,7 @@ def end_shift(
 @transaction.atomic
 def take_over(*, note: ShiftNote, actor: User) -> ShiftNote:
     """Sign that one has read the note, and with it those that it carries."""
+    _take_turn(note.entity_id)
     note = ShiftNote.objects.select_for_update(of=("self",)).select_related("entity", "written_by", "taken_by").get(pk=note.pk)
     check_works(actor, note.entity, Team(note.team))
     if note.state == ShiftNote.State.CARRIED:
@@ -154,6 +156,11 @@ def did(case: Case, choice: Choice, actor: User, to: User | None) -> str:
             return "Nobody’s from now on" if _is_whole(case, actor) else f"Put back; it is {case.assigned_to.name}’s"
         case Choice.KEEP:
             return f"Stays {actor.name}’s" if case.assigned_to == actor else f"{actor.name}’s until the claim lapses"
+
+
+def _take_turn(entity_id: int) -> None:
+    """Wait until nobody else ends or takes over a shift of the company: a note is carried, or taken, not both."""
+    wait_for(f"shifts of {entity_id}")
 
 
 def _is_whole(case: Case, actor: User) -> bool:
