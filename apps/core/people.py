@@ -7,6 +7,7 @@ Being admin does not imply approving: nobody gives themselves a role. Another ad
 from collections.abc import Collection
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -117,15 +118,26 @@ def unlock(*, person: User, entity: Entity, reason: str, actor: User) -> None:
 
 
 def check_locked(*, person: User, entity: Entity, actor: User) -> datetime:
-    """Until when sign-in is closed to the person from somewhere. Refused where it is not, or not for this admin to open."""
+    """Until when sign-in is closed to the person from somewhere. Refused where it is not, or not for this admin to open.
+
+    Once while a lock lasts, whoever opens it: else an admin could guess passwords without end.
+    """
     check_may(actor, KEEP_PEOPLE, entity)
     if actor == person:
         raise NotAllowed("Nobody unlocks their own account: another admin does, or it opens by itself.")
     if not person.memberships.filter(entity=entity).exists():
         raise NotAllowed(f"{person.name} has no role at {entity.name}.")
-    until = lockouts.closed_until(person, timezone.now())
+    now = timezone.now()
+    until = lockouts.closed_until(person, now)
     if until is None:
         raise Refused(f"{person.name} is not locked out.", code="no-change")
+    unlocked = AuditEntry.objects.about(f"person:{person.pk}").filter(verb="person.unlocked")
+    if unlocked.filter(at__gt=now - settings.AXES_COOLOFF_TIME).exists():
+        raise Refused(
+            f"{person.name} was unlocked a short while ago and is locked out again. It opens by itself; a new link brings a new "
+            "password sooner.",
+            code="unlocked",
+        )
     return until
 
 

@@ -136,6 +136,11 @@ def test_an_admin_lets_who_is_locked_out_in_again(entity, ian):
     entry = AuditEntry.objects.get(verb="person.unlocked")
     assert (entry.reason, entry.entity, entry.actor_name) == ("She rang me", entity, "Ian Grove")
     assert signs_in(HERS)
+    for _ in range(5):
+        signs_in("wrong")
+    address = f"{reverse('person_do', args=[marta.pk, 'unlock'])}?company={entity.pk}"
+    again = ian.post(address, {"reason": "She rang me again", "preview": "1"})
+    assert "was unlocked a short while ago" in text(again) and not signs_in(HERS), "nobody guesses on and on by it"
 
 
 def test_only_an_admin_of_one_of_their_companies_unlocks(known: User, entity, ian):
