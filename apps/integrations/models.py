@@ -77,10 +77,13 @@ class JobState(models.TextChoices):
 
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: User) -> "JobQuerySet":
-        """Of the companies whose background work the person reads; work of no company for who runs jobs."""
+        """Of the companies whose background work the person reads. Of no one company: what nobody asked for, or the person did.
+
+        What others asked for over several companies, and what it says, is of companies that may not be this person's.
+        """
         mine = Q(entity_id__in=user.entities_where(READ_JOBS))
         if user.may_anywhere(RUN_JOBS):
-            mine |= Q(entity=None)
+            mine |= Q(entity=None) & (Q(asked_by=None) | Q(asked_by=user))
         return self.filter(mine)
 
 

@@ -17,6 +17,7 @@ from apps.exceptions.types import Scope
 from apps.integrations import jobs
 from apps.integrations.leases import LeaseLost
 from apps.integrations.models import Job
+from apps.integrations.operations import run_again
 from apps.work.bulk import batches as bulk_batches
 from apps.work.bulk import freezing
 from apps.work.bulk.models import Bulk, FrozenList
@@ -159,6 +160,16 @@ def test_who_takes_over_from_a_killed_worker_does_no_member_twice(marta, three, 
     assert AuditEntry.objects.filter(verb="case.noted").count() == 3
 
 
+def test_the_work_of_a_bulk_over_two_companies_is_for_nobody_of_a_third(marta, three):
+    second = EntityFactory()
+    MembershipFactory(user=marta, entity=second, role=Role.FINANCE)
+    MembershipFactory(user=marta, entity=second, role=Role.OPS)
+    bulk = checked(marta, "claim", cases=[*three, CaseFactory(entity=second)])
+    assert bulk.job.entity is None and Job.objects.visible_to(marta).filter(pk=bulk.job.pk).exists()
+    for role in (Role.ADMIN, Role.OPS):
+        assert not Job.objects.visible_to(person(role, EntityFactory())).filter(pk=bulk.job.pk).exists()
+
+
 def test_work_that_failed_goes_on_where_it_was(marta, three, monkeypatch):
     bulk = checked(marta, "claim", cases=three)
     bulk = confirm(bulk=bulk, user=marta, digest=bulk.digest)
@@ -169,7 +180,11 @@ def test_work_that_failed_goes_on_where_it_was(marta, three, monkeypatch):
     monkeypatch.undo()
     bulk.refresh_from_db()
     assert is_broken(bulk) and bulk.done == 0
-    bulk = worked(go_on(bulk=bulk, user=marta))
+    failed, bulk = bulk.job, go_on(bulk=bulk, user=marta)
+    jobs.run_here(run_again(job=failed, actor=person(Role.OPS, three[0].entity)))  # it would take up the other one's members
+    bulk.refresh_from_db()
+    assert (bulk.state, bulk.done) == ("running", 0)
+    bulk = worked(bulk)
     assert (bulk.state, bulk.done) == ("done", 3)
 
 

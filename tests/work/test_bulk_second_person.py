@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.core.errors import NotAllowed, Refused
 from apps.core.models import AuditEntry, Entity, User
@@ -13,13 +13,17 @@ from apps.exceptions.models import Case
 from apps.exceptions.sweep import sweep
 from apps.exceptions.types import Scope
 from apps.exceptions.weighing import NeedsSecondPerson
+from apps.integrations.models import Job
 from apps.work import proposals
+from apps.work.bulk.beginning import RUN
 from apps.work.bulk.models import Bulk
 from apps.work.bulk.operations import confirm, stop
 from apps.work.bulk.whole import propose
 from apps.work.models import Proposal
 from tests.exceptions.facts import HOLDS, put
 from tests.factories import EntityFactory, MembershipFactory, person
+from tests.integrations.threads import in_thread
+from tests.polling import eventually, somebody_waits_for_us
 from tests.work.bulks import checked, done, results, worked
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("test_types")]
@@ -118,7 +122,8 @@ def test_each_company_is_weighed_against_its_own_limits(entity, marta, ian):
     first, last = propose(bulk=bulk, user=marta, digest=bulk.digest)
     assert [(row.entity, row.shown["money"]) for row in (first, last)] == [(entity, "£300.00"), (strict, "£200.00")]
     assert not Proposal.objects.visible_to(ian).filter(pk=last.pk).exists()
-    assert approve(first, ian) == "Approved. It begins once it is approved for Brackenfold SAS too."
+    assert approve(first, ian) == "Approved. It begins once it is approved for 1 other company too."
+    assert first.about == f"Bulk action {bulk.pk}", "what was chosen may name the others' people"
     bulk.refresh_from_db()
     assert bulk.state == "ready"
     approve(last, lea)
@@ -143,3 +148,23 @@ def test_declined_it_stays_and_thrown_away_nothing_waits(entity, marta, ian):
     with pytest.raises(Refused, match="withdrawn"):
         proposals.approve(proposal=again, actor=ian, digest=again.digest)
     assert not AuditEntry.objects.filter(verb="case.fix").exists()
+
+
+def test_what_its_maker_begins_at_that_moment_is_not_begun_again_by_the_approval(entity, marta, ian):
+    bulk = fixing(marta, found(entity, 100, 200))
+    (row,) = propose(bulk=bulk, user=marta, digest=bulk.digest)
+    admin = User.objects.get(memberships__entity=entity, memberships__role=Role.ADMIN)
+    set_second_person(entity=entity, above=None, lines_above=None, reason="No more", actor=admin)
+    said = []
+
+    def approving() -> None:
+        with pytest.raises(Refused, match="under way, so it is not begun") as refused:
+            approve(row, ian)
+        said.append(refused.value.code)
+
+    with transaction.atomic():
+        confirm(bulk=bulk, user=marta, digest=bulk.digest)
+        thread = in_thread(approving)
+        eventually(somebody_waits_for_us, "the other one to wait")
+    thread.join()
+    assert said == ["not-ready"] and Job.objects.filter(kind=RUN).count() == 1

@@ -205,6 +205,15 @@ def test_by_who_may_do_the_move_and_not_under_anybodys_hands(entity, marta, ian)
     assert results(undone(assigned, by=ian)) == {cases[0].pk: ("not-eligible", "changed-since"), cases[1].pk: ("done", "")}
 
 
+def test_nothing_sleeps_again_that_has_grown_beyond_what_it_slept_until(entity, marta):
+    grown, same = CaseFactory.create_batch(2, entity=entity, stake=500, state="snoozed", snoozed_above="700")
+    bulk = done(checked(marta, "wake", cases=[grown, same]))
+    Case.objects.filter(pk=grown.pk).update(stake=900)
+    undo = undone(bulk)
+    assert results(undo) == {grown.pk: ("not-eligible", "at-stake"), same.pk: ("done", "")}
+    assert set(Case.objects.values_list("pk", "state")) == {(grown.pk, "open"), (same.pk, "snoozed")}
+
+
 def test_nobody_gets_a_case_back_who_has_left_its_team(entity, marta, ian):
     case = CaseFactory(entity=entity, assigned_to=ian)
     bulk = done(checked(marta, "assign", {"to": marta.pk}, [case]))

@@ -41,10 +41,10 @@ def run(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def _steps(job: Job, state: str):
-    """The bulk after each transaction, until nothing is left or somebody stopped it."""
+    """The bulk after each transaction, until nothing is left, somebody stopped it, or another job has it."""
     after, bulk = 0, Bulk.objects.get(pk=job.args["bulk"])
     step: Callable[[Bulk, int, Job], int | None] = members.step if bulk.type else batches.step
-    while after is not None and bulk.state == state:
+    while after is not None and bulk.state == state and bulk.job_id == job.pk:
         after = step(bulk, after, job)
         bulk.refresh_from_db()
         yield bulk
@@ -53,7 +53,7 @@ def _steps(job: Job, state: str):
 def _end(job: Job, state: str, becomes: Callable[[Bulk], dict[str, Any]]) -> dict[str, Any]:
     with transaction.atomic():
         bulk = Bulk.objects.select_for_update().get(pk=job.args["bulk"])
-        if bulk.state == state:
+        if bulk.state == state and bulk.job_id == job.pk:
             Bulk.objects.filter(pk=bulk.pk).update(**becomes(bulk))
         hold(job)
     bulk.refresh_from_db()

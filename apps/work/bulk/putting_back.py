@@ -62,6 +62,12 @@ PUT_BACK = BulkMove(
             group="who had them does not work on them any more",
         ),
         Bar(
+            code="at-stake",
+            when="(o.was ->> 'snoozed_above')::numeric < c.stake",  # no sweep would wake it before it changes once more
+            words="'More is at stake by now than it slept until.'",
+            group="more is at stake by now than they slept until",
+        ),
+        Bar(
             code="came-back",
             when=f"""c.state NOT IN ({ALIVE}) AND EXISTS (
                 SELECT FROM exceptions_case n WHERE n.type = c.type AND n.entity_id = c.entity_id AND n.subject = c.subject

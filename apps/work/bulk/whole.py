@@ -14,7 +14,7 @@ from django.forms import Form
 
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
-from apps.core.words import counted, listed
+from apps.core.words import counted
 from apps.exceptions.types import Action, Plan, Weight, digest
 from apps.exceptions.weighing import NeedsSecondPerson, weighed
 from apps.work import proposals
@@ -35,7 +35,9 @@ class Part:
     entity: Entity
 
     def __str__(self) -> str:
-        return f"Bulk action {self.bulk.pk}: {self.bulk.chosen}"
+        """For people of the one company: what was chosen may name others."""
+        alone = len(self.bulk.entity_ids) == 1
+        return f"Bulk action {self.bulk.pk}: {self.bulk.chosen}" if alone else f"Bulk action {self.bulk.pk}"
 
     @property
     def pk(self) -> int:
@@ -129,15 +131,20 @@ def withdraw(bulk: Bulk, user: User) -> None:
 def _preview(part: Part, actor: User, cleaned: dict[str, Any]) -> Plan:
     bulk = part.bulk
     check_mine(bulk, actor)
+    _check_ready(bulk)
+    return plan_of(part)
+
+
+def _check_ready(bulk: Bulk) -> None:
     if bulk.state != Bulk.State.READY:
         raise Refused(f"This bulk action is {bulk.get_state_display().lower()}, so it is not begun.", code="not-ready")
-    return plan_of(part)
 
 
 def _run(part: Part, actor: User, cleaned: dict[str, Any]) -> str:
     bulk = Bulk.objects.select_for_update().get(pk=part.bulk.pk)  # of two that approve at once the second sees the first
-    if left := [other.entity.name for other, _ in waits_for(bulk) if other.entity != part.entity]:
-        return f"Approved. It begins once it is approved for {listed(left)} too."
+    _check_ready(bulk)
+    if left := [other for other, _ in waits_for(bulk) if other.entity != part.entity]:
+        return f"Approved. It begins once it is approved for {counted(len(left), 'other company', 'other companies')} too."
     bulk.state, bulk.confirmed_at = Bulk.State.RUNNING, Now()
     begin(bulk, RUN, "bulk.confirmed")
     return "Begun. Its page says how far it is."
