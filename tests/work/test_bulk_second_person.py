@@ -80,6 +80,7 @@ def test_each_is_light_and_together_they_wait_for_a_second_person(entity, marta,
         confirm(bulk=bulk, user=marta, digest=bulk.digest)
     assert needed.value.plan.over == "£300.00 is more than the £250.00 that one person may change alone."
     assert needed.value.plan.effect == "Fix it: 3 exceptions"
+    assert needed.value.plan.detail == {"Account": "5110"}, "what the second person decides about"
     (row,) = propose(bulk=bulk, user=marta, digest=bulk.digest)
     assert (row.entity, row.shown["money"], row.asked_by) == (entity, "£300.00", marta)
     with pytest.raises(Refused, match="nobody else to ask"):

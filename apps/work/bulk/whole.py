@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from django.forms import Form
+from django.forms import ChoiceField, Form
 
 from apps.core.errors import Refused
 from apps.core.models import Entity, User
@@ -20,7 +20,7 @@ from apps.exceptions.weighing import NeedsSecondPerson, weighed
 from apps.work import proposals
 from apps.work.bulk import statements
 from apps.work.bulk.beginning import RUN, begin, check_mine
-from apps.work.bulk.models import Bulk
+from apps.work.bulk.models import Bulk, BulkMember
 from apps.work.deeds import Deed, Kind, register_kind
 from apps.work.models import Proposal
 
@@ -75,8 +75,25 @@ def plan_of(part: Part) -> Plan:
             says=f"Does it to {exceptions} at {part.entity.name}, as the dry run says of each. What changes before is skipped.",
             digest=digest(bulk.digest, part.entity.pk, members, weight.lines, sorted(weight.money.items())),
             weight=weight,
+            detail=_filled_in(part),
         ),
     )
+
+
+def _filled_in(part: Part) -> dict[str, str]:
+    """What the action was given, in words: who approves it may not read a bulk over other companies."""
+    bulk = part.bulk
+    eligible = bulk.cases.filter(verdict=BulkMember.Verdict.ELIGIBLE, case__entity=part.entity).select_related("case__entity")
+    if (member := eligible.first()) is None:
+        return {}
+    form = bulk.action_declared.form(member.case, bulk.made_by, bulk.data)
+    form.is_valid()
+    said = {field: form.cleaned_data.get(field.name) for field in form}
+    return {
+        field.label: str(dict(field.field.choices).get(value, value) if type(field.field) is ChoiceField else value)
+        for field, value in said.items()
+        if value not in (None, "", False)
+    }
 
 
 def waits_for(bulk: Bulk) -> list[tuple[Part, Plan]]:
