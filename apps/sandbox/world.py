@@ -15,6 +15,7 @@ HISTORY = 28 * DAY
 SOON = 7 * DAY
 WAITING = 37  # orders of the listing that nobody has mapped
 FLIPPED = 3 * HOUR  # after the start
+SHIPS_IN = 9 * HOUR
 MINUTE = timedelta(minutes=1)
 
 
@@ -114,11 +115,16 @@ class World:
             yield f"multi-channel-{number}", maker.order(GB, created, lines, phases, buyer=None, **kind)
 
     def _waiting(self, maker: Maker) -> Iterator[tuple[str, Order]]:
-        """37 orders, 41 units; one loses its buyer two hours after the start, one has no postcode."""
+        """37 orders, 41 units; one loses its buyer two hours after the start, one has no postcode.
+
+        The oldest is to ship soon at whatever hour of the day this starts, so that there always is one that waits too long.
+        """
         for number in range(1, WAITING + 1):
             quantity = 2 if number % 9 == 0 else 1
             ago = 25 * HOUR - number * 40 * MINUTE
             order = self._unshipped(maker, GB, "BF-OAKTRAY-40-UK2", ago=ago, quantity=quantity)
+            if number == 1:
+                order = replace(order, ship_by=self.start + SHIPS_IN)
             if number == 5:
                 cancelled = Phase(self.start + 2 * HOUR, "CANCELLED", MERCHANT, (0,))
                 order = replace(order, phases=(*order.phases, cancelled))

@@ -5,6 +5,7 @@ and axe-core finds no violation.
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error
 
 from opsconsole.demo.shots import THEMES
 from opsconsole.demo.tour import screens
@@ -21,7 +22,11 @@ def test_every_screen_fits_and_can_be_read(visits, newcomer, measured):
     for screen in screens(newcomer):
         page = visits.page(screen.person)
         page.set_viewport_size({"width": 1440, "height": HEIGHT})
-        screen.open(page)
+        try:
+            screen.open(page)
+        except Error as error:
+            error.add_note(f"On the way to the screen {screen.name}")
+            raise
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
             for width in WIDTHS:

@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from apps.core.permissions import Role
 from apps.sandbox.catalogue import products
+from apps.sandbox.world import World
 from apps.settlements.charts import apply_chart
 from tests.factories import ConnectionFactory, person
 from tests.sandbox.asking import DE, DOCUMENTS, GB
@@ -142,6 +144,13 @@ def test_some_are_past_their_ship_by(special, sandbox):
         order = special(name)
         assert status(order) == "UNSHIPPED"
         assert order["fulfillment"]["shipByWindow"]["latestDateTime"] < sandbox.world()["now"]
+
+
+def test_at_each_hour_of_the_day_one_that_waits_is_to_ship_soon():
+    for hour in range(24):
+        world = World(7, datetime(2026, 11, 22, hour, 7, tzinfo=UTC), 10)
+        first = min(order.ship_by for name, order in world.special.items() if name.startswith("waiting"))
+        assert world.start < first < world.start + timedelta(hours=12), hour
 
 
 def test_packages_are_delivered_in_the_end(ask, sandbox):
