@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from opsconsole import embedded
-from opsconsole.demo.tour import BROWSER_FLAGS, Login, screens, signed_in
+from opsconsole.demo.browser import BROWSER_FLAGS, Login, signed_in
+from opsconsole.demo.tour import screens
 from opsconsole.embedded import ServerError
 from opsconsole.embedded.places import Places
 from opsconsole.run import HOST

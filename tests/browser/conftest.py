@@ -19,8 +19,8 @@ from django.db import connections
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from psycopg import sql
 
+from opsconsole.demo.browser import BROWSER_FLAGS, Login, signed_in
 from opsconsole.demo.shots import add_newcomer
-from opsconsole.demo.tour import BROWSER_FLAGS, Login, signed_in
 from opsconsole.run import HOST, web
 from opsconsole.supervisor import die_with_parent
 from tests.children import environment

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from opsconsole.demo.browser import Login, sign_in
 from opsconsole.demo.people import IAN, MARTA, PRIYA
-from opsconsole.demo.tour import Login, sign_in
 
 FEE = "FBACustomerReturnPerUnitFee"
 

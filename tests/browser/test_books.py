@@ -6,9 +6,9 @@ the journal of the difference.
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from opsconsole.demo.browser import Login, sign_in
 from opsconsole.demo.people import MARTA, PRIYA
 from opsconsole.demo.story import UK_4
-from opsconsole.demo.tour import Login, sign_in
 
 FEE = "FBACustomerReturnPerUnitFee"
 OCTOBER, NOVEMBER, CORRECTION = (f"stl:{UK_4.number}:{month}" for month in ("202610:1", "202611:1", "202610:2"))

@@ -3,8 +3,8 @@ back what was done."""
 
 from playwright.sync_api import Browser, Page, expect
 
+from opsconsole.demo.browser import Login, sign_in
 from opsconsole.demo.people import MARTA, PRIYA
-from opsconsole.demo.tour import Login, sign_in
 
 
 def test_all_that_match_are_taken_and_what_changed_meanwhile_again(console, browser: Browser, supervised):

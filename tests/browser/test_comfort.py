@@ -3,9 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import PRIYA
 from opsconsole.demo.story import UK_4
-from opsconsole.demo.tour import Login, case_of
+from opsconsole.demo.ways import case_of
 
 SCREENS = {
     "today": lambda page: page.goto("/"),

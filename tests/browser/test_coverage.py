@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import TOM
-from opsconsole.demo.tour import Login
 
 
 def test_the_coverage_of_skus_is_read_by_channel_and_taken_along(visits):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from opsconsole.demo.browser import Login, sign_in
 from opsconsole.demo.people import BRACKENFOLD, IAN, KOFI, LINDWICK, PRIYA, TOM, Company, Person
-from opsconsole.demo.tour import Login, sign_in
 from tests.children import supervised_by
 
 NEW_SKU = "BF-OAKTRAY-40-UK2"

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from opsconsole.demo.amazon import CREDENTIALS
+from opsconsole.demo.browser import Login, sign_in
 from opsconsole.demo.people import ELIN, IAN, KOFI, LINDWICK, MARTA, PRIYA, TOM, Person
-from opsconsole.demo.tour import Login, sign_in
 from tests.children import supervised_by
 
 MOST = 5

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import IAN, PRIYA
-from opsconsole.demo.tour import Login, case_of
+from opsconsole.demo.ways import case_of
 
 RING = """() => {
   const element = document.activeElement, style = getComputedStyle(element);

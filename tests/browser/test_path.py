@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from opsconsole.demo.browser import Login, fill_in, sign_in
 from opsconsole.demo.people import PRIYA
 from opsconsole.demo.sheet import UK, Charge, Settlement, text_of
 from opsconsole.demo.story import UK_4
-from opsconsole.demo.tour import Login, fill_in, sign_in
 
 FEE = "FBACustomerReturnPerUnitFee"
 HANDLING = Charge(kind=("Order", "ItemFees", "HolidayHandlingFee"), amounts=("-0.40",) * 12, on_orders=True)

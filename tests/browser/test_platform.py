@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import httpx
 from playwright.sync_api import Page, expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import IAN, KOFI
-from opsconsole.demo.tour import Login
 
 
 def sent(command: str, **said: str) -> httpx.Response:

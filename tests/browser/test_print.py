@@ -2,9 +2,9 @@
 
 import re
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import PRIYA
 from opsconsole.demo.story import UK_4
-from opsconsole.demo.tour import Login
 
 A4_MM = (210, 297)
 POINTS = 72 / 25.4  # an inch

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import BRACKENFOLD, MARTA, PRIYA
-from opsconsole.demo.tour import Login
 
 
 def test_a_shift_is_handed_over_and_taken_over(visits):

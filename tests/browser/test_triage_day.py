@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Page, expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import MARTA, PRIYA
-from opsconsole.demo.tour import Login
 
 
 def tick_first(page: Page) -> str:

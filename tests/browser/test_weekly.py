@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from opsconsole.demo.browser import Login
 from opsconsole.demo.people import ELIN, PRIYA, TOM
-from opsconsole.demo.tour import Login
 
 WEEKLY = {  # routine -> who signs it, the initials, the note, who else is told may not do what
     "Inventory variance": (TOM, "TA", "The ERP is counted on Thursday", "sign the inventory variance review"),
